@@ -1,0 +1,1 @@
+"""The workbench: a command line over one resource graph."""

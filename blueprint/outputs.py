@@ -1,0 +1,245 @@
+"""What AWS would answer: plausible identifiers and ARNs of the right shape, the same at every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blueprint.graph import Resource
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How one resource type names itself.
+
+    Templates may hold ``{partition} {region} {account} {name} {id} {hex8} {hex17}`` and any input, as
+    ``{in.bucket}``. ``physical`` is the input that holds the name; where the program leaves it out, Pulumi
+    names the resource after its logical name and seven random characters.
+    """
+
+    id: str = "{name}"
+    arn: str = ""
+    physical: str = "name"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _ec2(prefix: str, kind: str, **more: Any) -> _Shape:
+    return _Shape(
+        id=f"{prefix}-{{hex17}}",
+        arn=f"arn:{{partition}}:ec2:{{region}}:{{account}}:{kind}/{{id}}",
+        physical="",
+        more=more,
+    )
+
+
+def _beside(owner: str) -> _Shape:
+    """Shape of a sub-resource, which carries the id of its owner."""
+    return _Shape(id=f"{{in.{owner}}}", physical="")
+
+
+_KMS_KEY = "arn:{partition}:kms:{region}:{account}:key/{id}"
+
+_SHAPES: dict[str, _Shape] = {
+    "aws:ec2/vpc:Vpc": _ec2(
+        "vpc",
+        "vpc",
+        defaultSecurityGroupId="sg-{hex17}",
+        defaultNetworkAclId="acl-{hex17}",
+        defaultRouteTableId="rtb-{hex17}",
+        mainRouteTableId="rtb-{hex17}",
+        ownerId="{account}",
+    ),
+    "aws:ec2/subnet:Subnet": _ec2("subnet", "subnet"),
+    "aws:ec2/securityGroup:SecurityGroup": _ec2("sg", "security-group", name="{name}", ownerId="{account}"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group"),
+    "aws:ec2/networkAcl:NetworkAcl": _ec2("acl", "network-acl"),
+    "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl": _ec2("acl", "network-acl"),
+    "aws:ec2/routeTable:RouteTable": _ec2("rtb", "route-table"),
+    "aws:ec2/defaultRouteTable:DefaultRouteTable": _ec2("rtb", "route-table"),
+    "aws:ec2/internetGateway:InternetGateway": _ec2("igw", "internet-gateway"),
+    "aws:ec2/natGateway:NatGateway": _Shape(id="nat-{hex17}", physical="", more={"publicIp": "{public_ip}"}),
+    "aws:ec2/eip:Eip": _Shape(
+        id="eipalloc-{hex17}",
+        arn="arn:{partition}:ec2:{region}:{account}:elastic-ip/{id}",
+        physical="",
+        more={"allocationId": "eipalloc-{hex17}", "publicIp": "{public_ip}"},
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint", prefixListId="pl-{hex8}"),
+    "aws:ec2/flowLog:FlowLog": _ec2("fl", "vpc-flow-log"),
+    "aws:ec2/launchTemplate:LaunchTemplate": _ec2(
+        "lt", "launch-template", name="{name}", latestVersion=1, defaultVersion=1
+    ),
+    "aws:ec2/managedPrefixList:ManagedPrefixList": _ec2("pl", "prefix-list"),
+    "aws:ec2/keyPair:KeyPair": _Shape(
+        arn="arn:{partition}:ec2:{region}:{account}:key-pair/{name}", physical="keyName"
+    ),
+    "aws:ec2/route:Route": _Shape(id="r-{in.routeTableId}{hex8}", physical=""),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _Shape(id="rtbassoc-{hex17}", physical=""),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2("sgr", "security-group-rule"),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2("sgr", "security-group-rule"),
+    "aws:s3/bucket:Bucket": _Shape(
+        arn="arn:{partition}:s3:::{name}",
+        physical="bucket",
+        more={
+            "bucketDomainName": "{name}.s3.amazonaws.com",
+            "bucketRegionalDomainName": "{name}.s3.{region}.amazonaws.com",
+        },
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": _beside("bucket"),
+    "aws:s3/bucketPolicy:BucketPolicy": _beside("bucket"),
+    "aws:s3/bucketLogging:BucketLogging": _beside("bucket"),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _beside("bucket"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _beside("bucket"),
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _beside("bucket"),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _beside("bucket"),
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _beside("bucket"),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _beside(
+        "bucket"
+    ),
+    "aws:kms/key:Key": _Shape(id="{key_id}", arn=_KMS_KEY, physical="", more={"keyId": "{key_id}"}),
+    "aws:kms/replicaKey:ReplicaKey": _Shape(
+        id="{key_id}", arn=_KMS_KEY, physical="", more={"keyId": "{key_id}"}
+    ),
+    "aws:kms/alias:Alias": _Shape(
+        arn="arn:{partition}:kms:{region}:{account}:{name}",
+        more={"targetKeyArn": "arn:{partition}:kms:{region}:{account}:key/{in.targetKeyId}"},
+    ),
+    "aws:iam/role:Role": _Shape(
+        arn="arn:{partition}:iam::{account}:role{path}{name}", more={"uniqueId": "AROA{hex17}"}
+    ),
+    "aws:iam/policy:Policy": _Shape(
+        id="arn:{partition}:iam::{account}:policy{path}{name}",
+        arn="arn:{partition}:iam::{account}:policy{path}{name}",
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": _Shape(
+        arn="arn:{partition}:iam::{account}:instance-profile{path}{name}"
+    ),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _Shape(
+        id="arn:{partition}:iam::{account}:oidc-provider/{issuer}",
+        arn="arn:{partition}:iam::{account}:oidc-provider/{issuer}",
+        physical="",
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": _Shape(
+        arn="arn:{partition}:logs:{region}:{account}:log-group:{name}"
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _Shape(
+        arn="arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
+    ),
+    "aws:sns/topic:Topic": _Shape(
+        id="arn:{partition}:sns:{region}:{account}:{name}",
+        arn="arn:{partition}:sns:{region}:{account}:{name}",
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": _Shape(
+        id="{in.topic}:{key_id}", arn="{in.topic}:{key_id}", physical=""
+    ),
+    "aws:autoscaling/group:Group": _Shape(
+        arn="arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:{key_id}:autoScalingGroupName/{name}"
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": _Shape(arn="arn:{partition}:rds:{region}:{account}:subgrp:{name}"),
+    "aws:rds/parameterGroup:ParameterGroup": _Shape(arn="arn:{partition}:rds:{region}:{account}:pg:{name}"),
+    "aws:rds/instance:Instance": _Shape(
+        id="db-{HEX26}",
+        arn="arn:{partition}:rds:{region}:{account}:db:{name}",
+        physical="identifier",
+        more={
+            "port": 5432,
+            "address": "{name}.{hex8}.{region}.rds.amazonaws.com",
+            "endpoint": "{name}.{hex8}.{region}.rds.amazonaws.com:5432",
+            "resourceId": "db-{HEX26}",
+            "masterUserSecrets": [
+                {
+                    "kmsKeyId": "{in.masterUserSecretKmsKeyId}",
+                    "secretArn": "arn:{partition}:secretsmanager:{region}:{account}:secret:rds!db-{key_id}-{hex6}",
+                    "secretStatus": "active",
+                }
+            ],
+        },
+    ),
+    "aws:networkfirewall/firewall:Firewall": _Shape(
+        id="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
+        arn="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
+    ),
+    "aws:route53/resolverQueryLogConfig:ResolverQueryLogConfig": _Shape(
+        id="rqlc-{hex17}",
+        arn="arn:{partition}:route53resolver:{region}:{account}:resolver-query-log-config/{id}",
+    ),
+}
+
+
+def resolve(resource: Resource, provider_inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the id and the outputs (inputs included) that AWS would give to ``resource``.
+
+    Region and account come from the resource's own ``region``, then from its provider's ``region`` and first
+    ``allowedAccountIds``. A type that is not in the table gets its name as the id and a generic ARN.
+    """
+    shape = _SHAPES.get(resource.type) or _generic(resource.type)
+    facts = _facts(resource, provider_inputs, shape)
+    facts["id"] = _fill(shape.id, facts, resource.inputs)
+    computed = {key: _fill(value, facts, resource.inputs) for key, value in shape.more.items()}
+    if shape.physical:
+        computed[shape.physical] = facts["name"]
+    if shape.arn:
+        computed["arn"] = _fill(shape.arn, facts, resource.inputs)
+    return facts["id"], {"id": facts["id"], **computed, **resource.inputs}
+
+
+def _generic(type_token: str) -> _Shape:
+    if not type_token.startswith("aws:"):
+        return _Shape(physical="")
+    module, _, rest = type_token.removeprefix("aws:").partition("/")
+    kind = rest.partition(":")[0].lower()
+    return _Shape(
+        arn=f"arn:{{partition}}:{module.lower()}:{{region}}:{{account}}:{kind}/{{name}}", physical=""
+    )
+
+
+def _facts(resource: Resource, provider_inputs: Mapping[str, Any], shape: _Shape) -> dict[str, str]:
+    digest = hashlib.sha256(resource.urn.encode()).hexdigest()
+    region = resource.inputs.get("region") or provider_inputs.get("region") or "us-east-1"
+    given = resource.inputs.get(shape.physical) if shape.physical else None
+    prefix = resource.inputs.get("namePrefix") or f"{resource.name}-"
+    # 192.0.2.0/24 is TEST-NET-1 (RFC 5737): an address that nobody owns.
+    return {
+        "partition": _partition(region),
+        "region": region,
+        "account": _account(provider_inputs),
+        "name": given if isinstance(given, str) else f"{prefix}{digest[:7]}",
+        "path": resource.inputs.get("path") or "/",
+        "issuer": str(resource.inputs.get("url", "")).removeprefix("https://"),
+        "hex6": digest[:6],
+        "hex8": digest[:8],
+        "hex17": digest[:17],
+        "HEX26": digest[:26].upper(),
+        "key_id": f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}",
+        "public_ip": f"192.0.2.{int(digest[:2], 16)}",
+    }
+
+
+def _partition(region: str) -> str:
+    special = {"us-gov": "aws-us-gov", "cn-nor": "aws-cn"}
+    return special.get(region[:6], "aws")
+
+
+def _account(provider_inputs: Mapping[str, Any]) -> str:
+    """Return the first allowed account; provider inputs hold lists as JSON text."""
+    allowed = provider_inputs.get("allowedAccountIds", "[]")
+    accounts = json.loads(allowed) if isinstance(allowed, str) else allowed
+    return str(accounts[0]) if accounts else "123456789012"
+
+
+def _fill(template: Any, facts: Mapping[str, str], inputs: Mapping[str, Any]) -> Any:
+    if isinstance(template, list):
+        return [_fill(item, facts, inputs) for item in template]
+    if isinstance(template, dict):
+        return {key: _fill(item, facts, inputs) for key, item in template.items()}
+    if not isinstance(template, str) or "{" not in template:
+        return template
+    text = template
+    for key, value in facts.items():
+        text = text.replace(f"{{{key}}}", value)
+    for key, value in inputs.items():
+        text = text.replace(f"{{in.{key}}}", str(value))
+    return text

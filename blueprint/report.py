@@ -1,0 +1,114 @@
+"""What a person reads: the component tree with counts, the verdict as a table, one line of totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from blueprint.graph import PROVIDER_PREFIX, STACK_TYPE, Graph, Resource
+from blueprint.verdict import SEVERITIES, Verdict
+
+_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+
+
+def show(graph: Graph, verdict: Verdict, console: Console) -> None:
+    """Print the whole report."""
+    console.print(component_tree(graph))
+    if verdict.violations:
+        console.print(violation_table(verdict))
+    if verdict.undecided:
+        console.print(undecided_table(verdict))
+    console.print(totals(verdict), soft_wrap=True)
+
+
+def component_tree(graph: Graph) -> Tree:
+    """Return the components below one another, each with the number of resources in it."""
+    children: dict[str, list[Resource]] = {}
+    for resource in graph.resources:
+        children.setdefault(resource.parent, []).append(resource)
+    below = _counts_below(graph)
+    root = next(iter(graph.of(STACK_TYPE)), None)
+    tree = Tree(Text(f"{graph.stack}: {_count(below[root.urn if root else ''])}", style="bold"))
+    _grow(tree, root.urn if root else "", children, below)
+    return tree
+
+
+def _grow(tree: Tree, urn: str, children: dict[str, list[Resource]], below: Counter[str]) -> None:
+    components = [child for child in children.get(urn, ()) if not child.custom and child.type != STACK_TYPE]
+    for component in components:
+        label = Text.assemble(
+            (component.name, "bold"),
+            f"  {component.type.rpartition(':')[2]}  ",
+            (_count(below[component.urn]), "dim"),
+        )
+        _grow(tree.add(label), component.urn, children, below)
+    loose = [child for child in children.get(urn, ()) if child.custom]
+    if loose and (components or not urn or urn.count("$") == 0 and "Stack" in urn):
+        kinds = "providers" if all(c.type.startswith(PROVIDER_PREFIX) for c in loose) else "resources"
+        tree.add(Text(f"{len(loose)} {kinds} of its own", style="dim"))
+
+
+def _counts_below(graph: Graph) -> Counter[str]:
+    """Count the real resources (not components) below each URN."""
+    parents = {resource.urn: resource.parent for resource in graph.resources}
+    counts: Counter[str] = Counter()
+    for resource in graph.resources:
+        if resource.custom:
+            above, seen = resource.parent, set[str]()
+            while above not in seen:
+                counts[above] += 1
+                seen.add(above)
+                above = parents.get(above, "")
+    return counts
+
+
+def _count(number: int) -> str:
+    return f"{number} resource{'' if number == 1 else 's'}"
+
+
+def violation_table(verdict: Verdict) -> Table:
+    """Return one row a violation, most severe first."""
+    table = Table(title="What does not hold", title_justify="left", show_lines=True)
+    for column, ratio in (("Severity", 1), ("Control", 1), ("Resource", 3), ("What is wrong", 5), ("What to do", 5)):
+        table.add_column(column, ratio=ratio, overflow="fold", min_width=8)
+    for violation in verdict.violations:
+        table.add_row(
+            Text(violation.severity, style=_STYLE[violation.severity]),
+            violation.control,
+            Text(_name(violation.urn)),
+            Text(violation.problem),
+            Text(violation.fix),
+        )
+    return table
+
+
+def undecided_table(verdict: Verdict) -> Table:
+    """Return one row a control that waits, with how many resources it waits for."""
+    waiting = Counter(undecided.control for undecided in verdict.undecided)
+    table = Table(title="Not decided yet: waits for values that only AWS can give", title_justify="left")
+    table.add_column("Control")
+    table.add_column("Values it waits for", justify="right")
+    for control, count in sorted(waiting.items()):
+        table.add_row(control, str(count))
+    return table
+
+
+def totals(verdict: Verdict) -> Text:
+    """Return one line that says everything in numbers."""
+    counts = verdict.counts()
+    found = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
+    word, style = ("passed", "bold green") if verdict.passed else ("refused", "bold red")
+    return Text.assemble(
+        (word, style),
+        f": {verdict.resource_count} resources against {len(verdict.controls)} controls: "
+        f"{found}, {len(verdict.undecided)} undecided",
+    )
+
+
+def _name(urn: str) -> str:
+    parts = urn.split("::")
+    return f"{parts[3]} ({parts[2].rpartition('$')[2]})" if len(parts) > 3 else "the stack"

@@ -1,0 +1,1 @@
+"""What can be built: one Pulumi component, or one close family, per module."""

@@ -1,0 +1,7 @@
+"""IAM."""
+
+from __future__ import annotations
+
+from machinery.control import Catalogue
+
+catalogue = Catalogue()

@@ -1,0 +1,7 @@
+"""KEY."""
+
+from __future__ import annotations
+
+from machinery.control import Catalogue
+
+catalogue = Catalogue()

@@ -1,0 +1,7 @@
+"""RES."""
+
+from __future__ import annotations
+
+from machinery.control import Catalogue
+
+catalogue = Catalogue()

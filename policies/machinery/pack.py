@@ -1,0 +1,208 @@
+"""Puts the controls into the SDK's policies and reports what they find.
+
+The SDK deserialises every resource again for each of its policies, so there is one SDK policy per scope and
+severity, not one per control; the control's id opens each message. The first of them to see a resource (or
+the stack) runs all controls on it, and the others report from what it found.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyConfigSchema,
+    PolicyResource,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy import Severity as SdkSeverity
+
+from machinery.control import Control, Severity
+from machinery.declarations import declarations_of
+from machinery.stack import Stack
+from machinery.subject import Outcome, Resource, Undecided, Violation
+from machinery.values import plain
+
+Judged = list[tuple[Control, Outcome]]
+Args = TypeVar("Args")
+
+UNDECIDED = "undecided"
+
+# What an organisation may pin in a policy configuration, whatever a stack's tags say.
+_CONFIG = PolicyConfigSchema(
+    properties={
+        "environment": {"type": "string", "description": "dev, staging or prod"},
+        "profile": {"type": "string", "description": "the legal regime, for instance hipaa"},
+        "jurisdiction": {"type": "string", "description": "the jurisdiction, for instance eu"},
+    }
+)
+
+# pulumi-aws 7 keeps a ...V2 double of the S3 types; both are one type to a control.
+_DOUBLE = re.compile(r"^(aws:s3/\w+)V2:(\w+)V2$")
+
+
+def policies(controls: Sequence[Control]) -> list[Policy]:
+    """Return the SDK policies that carry ``controls``."""
+    on_resource = [control for control in controls if not control.needs_stack]
+    on_stack = [control for control in controls if control.needs_stack]
+    return [*_resource_policies(on_resource), *_stack_policies(on_stack)]
+
+
+def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
+    by_type: dict[str, list[Control]] = {}
+    for control in controls:
+        for type_ in control.on or ("",):
+            by_type.setdefault(type_, []).append(control)
+
+    def judge(args: ResourceValidationArgs) -> Judged:
+        resource = _resource(args, args.get_config())
+        matching = [*by_type.get("", ()), *by_type.get(resource.type, ())]
+        return [(control, outcome) for control in matching for outcome in control.judge_resource(resource)]
+
+    memo: _Memo[ResourceValidationArgs] = _Memo(judge)
+
+    def policy(name: str, level: EnforcementLevel, severity: Severity | None) -> Policy:
+        def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+            for control, outcome in memo.judged(name, args.urn, args):
+                _report(control, outcome, severity, lambda text, _urn: report(text))
+
+        return ResourceValidationPolicy(
+            **_described(name, "what one resource decides by itself", controls, severity),
+            validate=validate,
+            enforcement_level=level,
+        )
+
+    return _by_severity("resource", policy)
+
+
+def _stack_policies(controls: Sequence[Control]) -> list[Policy]:
+    def judge(args: StackValidationArgs) -> Judged:
+        override = {k: str(v) for k, v in args.get_config().items()}
+        stack = Stack([_resource(resource, override) for resource in args.resources])
+        return [(control, outcome) for control in controls for outcome in control.judge_stack(stack)]
+
+    memo: _Memo[StackValidationArgs] = _Memo(judge)
+
+    def policy(name: str, level: EnforcementLevel, severity: Severity | None) -> Policy:
+        def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+            for control, outcome in memo.judged(name, "", args):
+                _report(control, outcome, severity, lambda text, urn: report(text, urn or None))
+
+        return StackValidationPolicy(
+            **_described(name, "what the stack as a whole decides", controls, severity),
+            validate=validate,
+            enforcement_level=level,
+        )
+
+    return _by_severity("stack", policy)
+
+
+def _by_severity(
+    scope: str, policy: Callable[[str, EnforcementLevel, Severity | None], Policy]
+) -> list[Policy]:
+    graded = [
+        policy(
+            f"{scope}-{severity.value}",
+            EnforcementLevel.MANDATORY if severity.mandatory else EnforcementLevel.ADVISORY,
+            severity,
+        )
+        for severity in Severity
+    ]
+    return [*graded, policy(f"{scope}-{UNDECIDED}", EnforcementLevel.ADVISORY, None)]
+
+
+def _described(
+    name: str, scope: str, controls: Sequence[Control], severity: Severity | None
+) -> dict[str, Any]:
+    if severity is None:
+        return {
+            "name": name,
+            "description": f"Controls on {scope} that wait for a value only AWS can give.",
+            "config_schema": _CONFIG,
+        }
+    return {
+        "name": name,
+        "description": f"Controls of severity {severity.value} on {scope}.",
+        "severity": SdkSeverity(severity.value),
+        "tags": [control.id for control in controls if control.severity is severity],
+        "config_schema": _CONFIG,
+    }
+
+
+def _report(
+    control: Control,
+    outcome: Outcome,
+    severity: Severity | None,
+    report: Callable[[str, str], None],
+) -> None:
+    """Report the outcome if it belongs to the policy of this severity (``None`` takes the undecided).
+
+    The wording is a contract: the workbench reads it back (``blueprint/verdict.py``).
+    """
+    if isinstance(outcome, Undecided):
+        if severity is None:
+            report(f"{control.id} undecided: {_one_line(outcome.path)} is not known yet", outcome.urn)
+    elif control.severity is severity:
+        report(f"{control.id} {severity.value}: {_sentence(outcome)}\n  Fix: {control.remedy}", outcome.urn)
+
+
+def _sentence(violation: Violation) -> str:
+    return _one_line(f"{violation.path}: {violation.problem}" if violation.path else violation.problem)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class _Memo(Generic[Args]):
+    """Lets the SDK policies that see the same thing in one call share one judgement.
+
+    The SDK runs its policies one after the other in one thread per call. A policy that comes a second time
+    is in another call (an update after its preview, say), and judges anew.
+    """
+
+    def __init__(self, judge: Callable[[Args], Judged]) -> None:
+        self._judge = judge
+        self._local = threading.local()
+
+    def judged(self, policy: str, urn: str, args: Args) -> Judged:
+        last: tuple[str, set[str], Judged] | None = getattr(self._local, "last", None)
+        if last is None or last[0] != urn or policy in last[1]:
+            last = (urn, set(), self._judge(args))
+            self._local.last = last
+        last[1].add(policy)
+        return last[2]
+
+
+def _resource(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
+    provider = plain(args.provider.props) if args.provider else {}
+    is_provider = args.resource_type.startswith("pulumi:providers:")
+    value = plain(args.props)
+    stack_resource = isinstance(args, PolicyResource)
+    parent = args.parent.urn if stack_resource and args.parent else args.opts.parent
+    return Resource(
+        value=value,
+        urn=args.urn,
+        type=_DOUBLE.sub(r"\1:\2", args.resource_type),
+        name=args.name,
+        protect=bool(args.opts.protect),
+        parent=parent or "",
+        provider_urn=args.provider.urn if args.provider else "",
+        provider=provider,
+        declared=declarations_of(
+            value if is_provider else provider, {k: str(v) for k, v in override.items()}
+        ),
+        dependencies=tuple(d.urn for d in args.dependencies) if stack_resource else (),
+        property_dependencies={
+            key: tuple(target.urn for target in targets)
+            for key, targets in (args.property_dependencies if stack_resource else {}).items()
+        },
+    )

@@ -1,0 +1,134 @@
+"""One index over the whole stack, shared by every stack control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from machinery.declarations import Declarations, declarations_of
+from machinery.subject import Resource
+from machinery.values import UNKNOWN
+
+AWS_PROVIDER = "pulumi:providers:aws"
+
+
+class Stack:
+    """The resources of a stack, findable by type, by URN and by who refers to whom."""
+
+    def __init__(self, resources: Sequence[Resource], *, declared: Declarations | None = None) -> None:
+        self.resources = list(resources)
+        self._declared = declared
+        self._by_type: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            self._by_type.setdefault(resource.type, []).append(resource)
+
+    @cached_property
+    def by_urn(self) -> dict[str, Resource]:
+        """Every resource by its URN."""
+        return {resource.urn: resource for resource in self.resources}
+
+    @cached_property
+    def declared(self) -> Declarations:
+        """What the stack's AWS providers declare; where they differ, what they differ in counts as unsaid."""
+        if self._declared is not None:
+            return self._declared
+        said = [declarations_of(provider.value).tags for provider in self.of(AWS_PROVIDER)]
+        common = set(said[0].items()).intersection(*(tags.items() for tags in said[1:])) if said else set()
+        return Declarations(tags=dict(common))
+
+    def of(self, *types: str) -> list[Resource]:
+        """Return the resources of these (canonical) types."""
+        return [resource for type_ in types for resource in self._by_type.get(type_, ())]
+
+    def matching(self, prefix: str) -> Iterator[Resource]:
+        """Yield the resources whose type begins with ``prefix``, ``aws:rds/`` for one."""
+        for type_, resources in self._by_type.items():
+            if type_.startswith(prefix):
+                yield from resources
+
+    def refers(self, resource: Resource, path: str, target: Resource) -> bool:
+        """Say whether the value at ``path`` of ``resource`` is, or contains, an identifier of ``target``.
+
+        Known values are compared with the target's id-like outputs. An unknown value is traced through the
+        dependencies that the engine recorded for its property.
+        """
+        return target.urn in self.referred(resource, path)
+
+    def referred(self, resource: Resource, path: str) -> set[str]:
+        """Return the URNs of the resources whose identifiers stand at ``path`` of ``resource``."""
+        value = _walk(resource.value, path)
+        found: set[str] = set()
+        unknown = False
+        for leaf in _leaves(value):
+            if leaf is UNKNOWN:
+                unknown = True
+            elif isinstance(leaf, str):
+                found |= self._by_identifier.get(leaf, set())
+        if unknown:
+            found |= set(resource.property_dependencies.get(path.partition(".")[0].partition("[")[0], ()))
+        return found
+
+    def targets(self, resource: Resource, path: str, *types: str) -> list[Resource]:
+        """Return the resources of ``types`` that ``resource`` refers to at ``path``."""
+        urns = self.referred(resource, path)
+        return [target for target in self.of(*types) if target.urn in urns]
+
+    def referrers(self, target: Resource, path: str, *types: str) -> list[Resource]:
+        """Return the resources of ``types`` that refer to ``target`` at ``path``."""
+        return [resource for resource in self.of(*types) if self.refers(resource, path, target)]
+
+    @cached_property
+    def _by_identifier(self) -> dict[str, set[str]]:
+        index: dict[str, set[str]] = {}
+        for resource in self.resources:
+            for identifier in identifiers(resource):
+                index.setdefault(identifier, set()).add(resource.urn)
+        return index
+
+
+# What else than ``id`` and ``arn`` other resources refer to a resource by.
+_IDENTIFIERS: dict[str, tuple[str, ...]] = {
+    "aws:s3/bucket:Bucket": ("bucket", "arn", "id"),
+    "aws:kms/key:Key": ("keyId", "arn", "id"),
+    "aws:kms/replicaKey:ReplicaKey": ("keyId", "arn", "id"),
+    "aws:kms/alias:Alias": ("name", "arn"),
+    "aws:iam/role:Role": ("name", "arn"),
+    "aws:cloudwatch/logGroup:LogGroup": ("name", "arn"),
+    "aws:rds/subnetGroup:SubnetGroup": ("name", "arn"),
+    "aws:rds/parameterGroup:ParameterGroup": ("name", "arn"),
+    "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
+}
+
+
+def identifiers(resource: Resource) -> Iterator[str]:
+    """Yield the texts by which other resources refer to this one.
+
+    At a preview most are unknown and yield nothing; references are then traced through dependencies.
+    """
+    for key in _IDENTIFIERS.get(resource.type, ("id", "arn")):
+        value = resource.value.get(key) if isinstance(resource.value, dict) else None
+        if isinstance(value, str) and value:
+            yield value
+
+
+def _walk(value: object, path: str) -> object:
+    for step in path.split("."):
+        if value is UNKNOWN:
+            return UNKNOWN
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value

@@ -1,0 +1,1 @@
+"""What is built: the settings of each environment, and the composition of components that follows from them."""

@@ -1,0 +1,7 @@
+"""Cases of the family DAT."""
+
+from __future__ import annotations
+
+from tests.policies.cases import Case
+
+CASES: list[Case] = []
