@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--format", choices=("text", "json"), default="text", help="for people, or for machines")
+    common.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or for machines"
+    )
     common.add_argument("--traceback", action="store_true", help="show where in the code a failure came from")
 
     preview = commands.add_parser(
@@ -69,11 +71,15 @@ def _parser() -> argparse.ArgumentParser:
         help="run the program for one environment and judge what it would build",
         description="Run the program for one environment, in process, and judge what it would build.",
     )
-    preview.add_argument("environment", metavar="ENV", help="dev, staging, prod: a file stacks/Pulumi.ENV.yaml")
+    preview.add_argument(
+        "environment", metavar="ENV", help="dev, staging, prod: a file stacks/Pulumi.ENV.yaml"
+    )
     preview.add_argument(
         "--unknowns", action="store_true", help="leave unknown what only AWS can tell, as pulumi preview does"
     )
-    preview.add_argument("--export", metavar="FILE", type=Path, help="write the graph as pulumi stack export does")
+    preview.add_argument(
+        "--export", metavar="FILE", type=Path, help="write the graph as pulumi stack export does"
+    )
     preview.set_defaults(run=_preview)
 
     check = commands.add_parser(

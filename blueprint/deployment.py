@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from blueprint.errors import BadInput
-from blueprint.graph import SECRET, SIGNATURE, Graph, JsonObject, Resource, canonical_json, engine_values, in_order
+from blueprint.graph import (
+    SECRET,
+    SIGNATURE,
+    Graph,
+    JsonObject,
+    Resource,
+    canonical_json,
+    engine_values,
+    in_order,
+)
 
 VERSION = 3
 """Of the deployment schema (sdk/go/common/apitype/core.go of pulumi/pulumi)."""
@@ -76,14 +85,18 @@ def _document(path: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(raw)
     except UnicodeDecodeError:
-        raise BadInput(f"{path}: is not text; write it with pulumi stack export (decrypt or unpack it first)") from None
+        raise BadInput(
+            f"{path}: is not text; write it with pulumi stack export (decrypt or unpack it first)"
+        ) from None
     except json.JSONDecodeError as error:
         cut = error.msg.startswith("Unterminated string") or error.pos >= len(error.doc.rstrip()) - 1
         raise BadInput(
             f"{path}: {'ends in the middle' if cut else 'is not JSON'} (line {error.lineno}, column {error.colno}); write it again with pulumi stack export"
         ) from None
     except RecursionError:
-        raise BadInput(f"{path}: is nested too deeply for an export; write it with pulumi stack export") from None
+        raise BadInput(
+            f"{path}: is nested too deeply for an export; write it with pulumi stack export"
+        ) from None
     if not isinstance(document, Mapping):
         raise BadInput(f"{path}: is not an export; write it with pulumi stack export")
     return document
@@ -109,7 +122,9 @@ def _resource(state: Any, place: str) -> Resource:
         protect=bool(state.get("protect")),
         dependencies=_texts(state.get("dependencies")),
         property_dependencies={
-            key: _texts(urns) for key, urns in sorted(_object(state, "propertyDependencies", place).items()) if urns
+            key: _texts(urns)
+            for key, urns in sorted(_object(state, "propertyDependencies", place).items())
+            if urns
         },
         ignore_changes=_texts(state.get("ignoreChanges")),
         source=_text(state, "sourcePosition").removeprefix(_SOURCE_SCHEME).replace("#", ":"),

@@ -43,7 +43,9 @@ def configuration(environment: str, root: Path = ROOT) -> dict[str, str]:
     if not isinstance(config, Mapping) or not config:
         raise BadInput(f"{path.relative_to(root)}: config: is missing; write the settings below it")
     project = project_name(root)
-    return {_full_key(key, project, path, root): _text(key, value, path, root) for key, value in config.items()}
+    return {
+        _full_key(key, project, path, root): _text(key, value, path, root) for key, value in config.items()
+    }
 
 
 def _no_such(environment: str, root: Path) -> str:

@@ -30,7 +30,12 @@ def run(environment: str, *, root: Path = ROOT, unknowns: bool = False) -> Graph
 
     try:
         return record(
-            program, project=project_name(root), stack=environment, config=config, unknowns=unknowns, root=root
+            program,
+            project=project_name(root),
+            stack=environment,
+            config=config,
+            unknowns=unknowns,
+            root=root,
         )
     except BlueprintError:
         raise
@@ -44,6 +49,10 @@ def _place(error: BaseException, root: Path) -> str:
     """Return ``file:line`` of the innermost frame in the repository's own code."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        if path.is_relative_to(root) and "site-packages" not in path.parts and path.parts[-2:-1] != ("blueprint",):
+        if (
+            path.is_relative_to(root)
+            and "site-packages" not in path.parts
+            and path.parts[-2:-1] != ("blueprint",)
+        ):
             return f"{path.relative_to(root).as_posix()}:{frame.lineno}"
     return "the program"

@@ -73,7 +73,13 @@ def _count(number: int) -> str:
 def violation_table(verdict: Verdict) -> Table:
     """Return one row a violation, most severe first."""
     table = Table(title="What does not hold", title_justify="left", show_lines=True)
-    for column, ratio in (("Severity", 1), ("Control", 1), ("Resource", 3), ("What is wrong", 5), ("What to do", 5)):
+    for column, ratio in (
+        ("Severity", 1),
+        ("Control", 1),
+        ("Resource", 3),
+        ("What is wrong", 5),
+        ("What to do", 5),
+    ):
         table.add_column(column, ratio=ratio, overflow="fold", min_width=8)
     for violation in verdict.violations:
         table.add_row(

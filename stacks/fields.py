@@ -56,7 +56,7 @@ def _ssh_range(text: str) -> str:
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ipnetwork_of(text)
+        return ipaddress.ip_network(text)
     except ValueError:
         pass
     try:

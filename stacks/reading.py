@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -37,8 +37,17 @@ def parse(config: Mapping[str, str], *, stack: str) -> Settings:
         return Settings.model_validate_json(json.dumps(values))
     except ValidationError as error:
         place = f"stacks/Pulumi.{stack}.yaml"
-        details = error.errors(include_url=False, include_context=True)
+        details = _innermost(error.errors(include_url=False, include_input=False))
         raise SettingsError("\n".join(f"{place}: {_explained(detail)}" for detail in details)) from None
+
+
+def _innermost(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Leave out what only follows from a mistake further in: a list of one bad item is not too short."""
+    places = [tuple(step for step in detail["loc"] if step != "[key]") for detail in details]
+    for index, (detail, place) in enumerate(zip(details, places, strict=True)):
+        deeper = any(other[: len(place)] == place and len(other) > len(place) for other in places)
+        if not deeper and place not in places[:index]:
+            yield ErrorDetails(**{**detail, "loc": place})
 
 
 def _value(text: str) -> Any:

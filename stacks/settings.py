@@ -142,8 +142,8 @@ class Network(Section):
         return self
 
 
-_RFC_1918 = tuple(ipaddress.ipnetwork_of(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-_DOCKER = ipaddress.ipnetwork_of("172.17.0.0/16")
+_RFC_1918 = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_DOCKER = ipaddress.ip_network("172.17.0.0/16")
 
 
 class Bastion(Section):
@@ -161,7 +161,7 @@ class Bastion(Section):
 
     @model_validator(mode="after")
     def _ranges_do_not_overlap(self) -> Bastion:
-        networks = [ipaddress.ipnetwork_of(text) for text in self.allowed_cidrs]
+        networks = [ipaddress.ip_network(text) for text in self.allowed_cidrs]
         for index, network in enumerate(networks):
             for earlier, other in enumerate(networks[:index]):
                 if network.version == other.version and network.overlaps(other):  # type: ignore[arg-type]
@@ -291,9 +291,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _ssh_comes_from_outside(self) -> Settings:
-        vpc = ipaddress.ipnetwork_of(self.network.cidr_block)
+        vpc = ipaddress.ip_network(self.network.cidr_block)
         for index, text in enumerate(self.bastion.allowed_cidrs):
-            network = ipaddress.ipnetwork_of(text)
+            network = ipaddress.ip_network(text)
             if network.version == 4 and network.overlaps(vpc):
                 raise wrong(
                     f"bastion.allowed_cidrs[{index}]",

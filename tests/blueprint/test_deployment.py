@@ -20,7 +20,9 @@ STACK_URN = "urn:pulumi:prod::shop::pulumi:pulumi:Stack::shop-prod"
 
 def program() -> None:
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", tags={"Name": "vpc"})
-    aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24", opts=pulumi.ResourceOptions(protect=True))
+    aws.ec2.Subnet(
+        "subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24", opts=pulumi.ResourceOptions(protect=True)
+    )
     pulumi.export("vpc", vpc.id)
 
 
@@ -67,7 +69,12 @@ def test_an_encrypted_secret_is_unknown_and_a_shown_one_is_known(tmp_path: Path)
 
 
 def test_what_is_on_its_way_out_is_not_judged(tmp_path: Path) -> None:
-    old = {"urn": "urn:pulumi:prod::shop::aws:ec2/vpc:Vpc::v", "type": "aws:ec2/vpc:Vpc", "custom": True, "delete": True}
+    old = {
+        "urn": "urn:pulumi:prod::shop::aws:ec2/vpc:Vpc::v",
+        "type": "aws:ec2/vpc:Vpc",
+        "custom": True,
+        "delete": True,
+    }
     graph: Graph = deployment.read(exported(tmp_path, old))
     assert graph.of("aws:ec2/vpc:Vpc") == []
 
@@ -93,7 +100,9 @@ def test_a_truncated_file_is_told_from_other_garbage(tmp_path: Path) -> None:
     assert "is not JSON" in refused(file)
 
 
-@pytest.mark.parametrize("raw", [b"age-encryption.org/v1\n-> X25519", b"-----BEGIN PGP MESSAGE-----", b"Salted__abc"])
+@pytest.mark.parametrize(
+    "raw", [b"age-encryption.org/v1\n-> X25519", b"-----BEGIN PGP MESSAGE-----", b"Salted__abc"]
+)
 def test_an_encrypted_file_is_recognised(raw: bytes, tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
     file.write_bytes(raw)
@@ -106,7 +115,10 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     assert "is not text" in refused(file)
 
 
-@pytest.mark.parametrize(("top", "says"), [({"version": 2}, "version 2"), ({"version": 4}, "version 4"), ({"version": None}, "no version")])
+@pytest.mark.parametrize(
+    ("top", "says"),
+    [({"version": 2}, "version 2"), ({"version": 4}, "version 4"), ({"version": None}, "no version")],
+)
 def test_another_version_is_refused(top: dict[str, Any], says: str, tmp_path: Path) -> None:
     assert says in refused(exported(tmp_path, **top))
 
@@ -132,7 +144,9 @@ def test_a_broken_resource_is_located(state: Any, tmp_path: Path) -> None:
     assert "deployment.resources[1]" in refused(exported(tmp_path, state))
 
 
-@pytest.mark.parametrize("text", ["[]", '"x"', "3", '{"version": 3}', '{"version": 3, "deployment": {"resources": []}}'])
+@pytest.mark.parametrize(
+    "text", ["[]", '"x"', "3", '{"version": 3}', '{"version": 3, "deployment": {"resources": []}}']
+)
 def test_a_file_without_resources_does_not_pass(text: str, tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
     file.write_text(text)

@@ -69,36 +69,47 @@ def test_a_pack_without_controls_fails(tmp_path: Path) -> None:
 
 
 def test_a_control_that_crashes_fails_the_preview(tmp_path: Path, graph: Graph) -> None:
-    with RunningPack(broken(tmp_path, "raise KeyError('surprise')")) as pack, pytest.raises(
-        PackFailure, match="failed in Analyze .*nothing was passed"
+    with (
+        RunningPack(broken(tmp_path, "raise KeyError('surprise')")) as pack,
+        pytest.raises(PackFailure, match="failed in Analyze .*nothing was passed"),
     ):
         pack.judge(graph)
 
 
 def test_a_control_that_hangs_fails_the_preview(tmp_path: Path, graph: Graph) -> None:
     folder = broken(tmp_path, "import time; time.sleep(60)")
-    with RunningPack(folder, call_seconds=1) as pack, pytest.raises(PackFailure, match="did not answer Analyze within 1 s"):
+    with (
+        RunningPack(folder, call_seconds=1) as pack,
+        pytest.raises(PackFailure, match="did not answer Analyze within 1 s"),
+    ):
         pack.judge(graph)
 
 
 def test_a_pack_that_dies_in_the_middle_fails_the_preview(tmp_path: Path, graph: Graph) -> None:
-    with RunningPack(broken(tmp_path, "import os; os._exit(9)")) as pack, pytest.raises(PackFailure, match="failed in Analyze"):
+    with (
+        RunningPack(broken(tmp_path, "import os; os._exit(9)")) as pack,
+        pytest.raises(PackFailure, match="failed in Analyze"),
+    ):
         pack.judge(graph)
 
 
 @pytest.mark.parametrize(
-    "message", ["whatever", "NET-99 high: is unheard of\\n  Fix: Do what nobody knows.", "NET-01 high: no fix"]
+    "message",
+    ["whatever", "NET-99 high: is unheard of\\n  Fix: Do what nobody knows.", "NET-01 high: no fix"],
 )
 def test_a_finding_that_no_control_says_fails_the_preview(message: str, tmp_path: Path, graph: Graph) -> None:
-    with RunningPack(broken(tmp_path, f'report("{message}")')) as pack, pytest.raises(
-        PackFailure, match="reported something that none of its controls says"
+    with (
+        RunningPack(broken(tmp_path, f'report("{message}")')) as pack,
+        pytest.raises(PackFailure, match="reported something that none of its controls says"),
     ):
         pack.judge(graph)
 
 
 def test_the_sdks_own_skip_of_an_unknown_is_not_a_pass(tmp_path: Path) -> None:
     # The SDK turns a mandatory rule that touches an unknown into an advisory note: our controls never do.
-    graph = recorded(lambda: aws.ec2.Subnet("s", vpc_id=aws.ec2.Vpc("v").id, cidr_block="10.0.0.0/24"), unknowns=True)
+    graph = recorded(
+        lambda: aws.ec2.Subnet("s", vpc_id=aws.ec2.Vpc("v").id, cidr_block="10.0.0.0/24"), unknowns=True
+    )
     with RunningPack(broken(tmp_path, "args.props.get('vpcId')")) as pack, pytest.raises(PackFailure):
         pack.judge(graph)
 

@@ -1,0 +1,193 @@
+"""Every mistake in a stack file gets one line: the file, the key, what to write instead."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from blueprint.environments import ROOT, configuration
+from stacks.errors import SettingsError
+from stacks.profiles import PROFILES
+from stacks.reading import parse
+from stacks.residency import JURISDICTIONS
+from stacks.settings import Settings
+
+PREFIX = "secure-ml-platform:"
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def values(environment: str = "prod") -> dict[str, Any]:
+    """Return the values of an environment that the repository ships."""
+    config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{environment}.yaml").read_text())["config"]
+    return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
+
+
+def texts(settings: dict[str, Any]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+
+
+def refusal(change: Change, environment: str = "prod") -> str:
+    """Return what is said when ``change`` was made to a good stack file."""
+    settings = copy.deepcopy(values(environment))
+    change(settings)
+    with pytest.raises(SettingsError) as caught:
+        parse(texts(settings), stack=environment)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_every_environment_that_ships_is_good(environment: str) -> None:
+    config = configuration(environment)
+    prefixed = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
+    settings = parse(prefixed, stack=environment)
+    assert settings.environment == environment
+    assert settings.zone_names[0] == "us-east-1a"
+
+
+def edit(path: str, value: Any) -> Change:
+    """Return a change that puts ``value`` at a dotted path."""
+
+    def change(settings: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for parent in parents:
+            settings = settings.setdefault(parent, {})
+        settings[last] = value
+
+    return change
+
+
+def remove(path: str) -> Change:
+    def change(settings: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for parent in parents:
+            settings = settings[parent]
+        del settings[last]
+
+    return change
+
+
+PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
+
+MISTAKES: list[tuple[Change, str, str]] = [
+    # (the change, the key it names, what it says)
+    (edit("bastion.allowed_cidrs", ["0.0.0.0/0"]), "bastion.allowed_cidrs[0]", "opens SSH to the world"),
+    (edit("bastion.allowed_cidrs", ["::/0"]), "bastion.allowed_cidrs[0]", "opens SSH to the world"),
+    (edit("bastion.allowed_cidrs", ["203.0.0.0/16"]), "bastion.allowed_cidrs[0]", "wider than /24"),
+    (edit("bastion.allowed_cidrs", ["2001:db8::/48"]), "bastion.allowed_cidrs[0]", "wider than /56"),
+    (edit("bastion.allowed_cidrs", ["203.0.113.8/24"]), "bastion.allowed_cidrs[0]", "write 203.0.113.0/24"),
+    (edit("bastion.allowed_cidrs", ["office"]), "bastion.allowed_cidrs[0]", "write one like 203.0.113.8/32"),
+    (edit("bastion.allowed_cidrs", []), "bastion.allowed_cidrs", "write 1 or more"),
+    (edit("bastion.allowed_cidrs", "203.0.113.8/32"), "bastion.allowed_cidrs", "is not a list"),
+    (
+        edit("bastion.allowed_cidrs", ["203.0.113.0/24", "203.0.113.8/32"]),
+        "bastion.allowed_cidrs[1]",
+        "overlaps allowed_cidrs[0]",
+    ),
+    (edit("bastion.allowed_cidrs", ["10.60.1.0/24"]), "bastion.allowed_cidrs[0]", "overlaps network.cidr_block"),
+    (edit("bastion.public_keys", [PRIVATE_KEY]), "bastion.public_keys[0]", "is a private key"),
+    (edit("bastion.public_keys", ["ssh-ed25519 garbage"]), "bastion.public_keys[0]", "not an OpenSSH public key"),
+    (edit("bastion.alowed_cidrs", []), "bastion.alowed_cidrs", "did you mean allowed_cidrs?"),
+    (edit("bastion.idle_timeout_minutes", 0), "bastion.idle_timeout_minutes", "write 1 or more"),
+    (edit("bastion.idle_timeout_minutes", "15"), "bastion.idle_timeout_minutes", "without quotes"),
+    (edit("netwrok", {}), "netwrok", "did you mean network?"),
+    (edit("xyz", "1"), "xyz", "the keys here are environment, owner"),
+    (remove("network"), "network", "is missing"),
+    (remove("database.instance_class"), "database.instance_class", "is missing"),
+    (edit("network", "10.0.0.0/16"), "network", "is not a section"),
+    (edit("network.cidr_block", "10.60.0.1/16"), "network.cidr_block", "write 10.60.0.0/16"),
+    (edit("network.cidr_block", "8.8.0.0/16"), "network.cidr_block", "not a private IPv4 range"),
+    (edit("network.cidr_block", "172.17.0.0/16"), "network.cidr_block", "Docker"),
+    (edit("network.cidr_block", "10.60.0.0/26"), "network.cidr_block", "too small"),
+    (edit("network.zones", []), "network.zones", "0 zones; name two or three"),
+    (edit("network.zones", ["a"]), "network.zones", "1 zones"),
+    (edit("network.zones", ["a", "a", "b"]), "network.zones", "twice"),
+    (edit("network.zones", ["a", "b"]), "network.zones", "three zones"),
+    (edit("network.zones", ["us-east-1a", "b", "c"]), "network.zones[0]", "letter of a zone"),
+    (edit("network.nat_gateways", "one"), "network.nat_gateways", "write per-zone"),
+    (edit("network.nat_gateways", "none"), "network.nat_gateways", "'one' or 'per-zone'"),
+    (edit("residency.home_region", "eu-central-1"), "residency.home_region", "is not in the jurisdiction 'us'"),
+    (edit("residency.backup_region", "us-east-1"), "residency.backup_region", "is the home region"),
+    (edit("residency.jurisdiction", "mars"), "residency.jurisdiction", "choose among"),
+    (edit("residency.jurisdiction", "sg"), "residency.jurisdiction", "has one AWS region"),
+    (edit("account_id", "1234"), "account_id", "twelve digits"),
+    (edit("profile", "hippa"), "profile", "'hipaa'"),
+    (edit("owner", "team"), "owner", "e-mail"),
+    (edit("retention.log_days", 365), "retention.log_days", "under the 2192 that profile 'hipaa' asks for"),
+    (edit("retention.log_days", 2200), "retention.log_days", "write 2557"),
+    (edit("retention.audit_days", 30), "retention.audit_days", "write 2192 or more"),
+    (edit("database.backup_retention_days", 7), "database.backup_retention_days", "write 30 or more"),
+    (edit("database.backup_retention_days", 3), "database.backup_retention_days", "write 7 or more"),
+    (edit("database.standby", "none"), "database.standby", "write other-zone"),
+    (edit("database.max_allocated_storage_gb", 20), "database.max_allocated_storage_gb", "leave room to grow"),
+    (edit("keys", {"deletion_window_days": 14}), "keys.deletion_window_days", "write 30 or more"),
+    (edit("keys", {"existing": {"data": "mine"}}), "keys.existing.data", "is not an ARN"),
+    (
+        edit("keys", {"existing": {"data": "arn:aws:kms:eu-west-1:777788889999:key/1"}}),
+        "keys.existing.data",
+        "not in the home region",
+    ),
+    (edit("keys", {"existing": {"dat": "x"}}), "keys.existing", "'data'"),
+    (edit("identity.people_principal_arns", []), "identity.people_principal_arns", "write 1 or more"),
+    (edit("identity.people_principal_arns", ["*"]), "identity.people_principal_arns[0]", "is not an ARN"),
+    (edit("identity.github_repository", "platform"), "identity.github_repository", "write owner/name"),
+    (edit("alerts.email", "nobody"), "alerts.email", "e-mail"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "says"), MISTAKES, ids=[f"{k}: {s}" for _, k, s in MISTAKES])
+def test_a_mistake_is_located_and_remedied(change: Change, key: str, says: str) -> None:
+    message = refusal(change)
+    assert message.startswith(f"stacks/Pulumi.prod.yaml: {key}")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_a_private_key_is_not_echoed() -> None:
+    message = refusal(edit("bastion.public_keys", [PRIVATE_KEY]))
+    assert "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU=" not in message
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    def change(settings: dict[str, Any]) -> None:
+        settings["owner"] = "team"
+        settings["bastion"]["allowed_cidrs"] = ["0.0.0.0/0"]
+
+    assert len(refusal(change).splitlines()) == 2
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_every_profile_can_be_met(profile: str) -> None:
+    settings = values("prod")
+    settings["profile"] = profile
+    assert parse(texts(settings), stack="prod").profile == profile
+
+
+def test_settings_are_frozen() -> None:
+    settings = parse(texts(values()), stack="prod")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.owner = "x@example.org"  # type: ignore[misc]
+
+
+def test_the_pack_has_the_same_floors_and_regions() -> None:
+    # Two tables on purpose (the pack shares no code with the stacks): they must not drift apart.
+    from machinery import profiles, regions
+
+    assert {name: set(found) for name, found in JURISDICTIONS.items()} == dict(regions.JURISDICTIONS)
+    for name, profile in PROFILES.items():
+        floors = profiles.floors_of(name, "staging")
+        assert (floors.log_retention_days, floors.audit_lock_days) == (profile.log_days, profile.audit_days)
+        assert floors.backup_retention_days == profile.database_backup_days
+        assert floors.lock_mode == profile.lock_mode
+        assert floors.standby_database == floors.nat_per_zone == floors.replicated_buckets == profile.redundant
+
+
+def test_no_setting_is_a_boolean() -> None:
+    # A protection is never switched off: what may be relaxed is a number above a floor, or a waiver.
+    text = json.dumps(Settings.model_json_schema())
+    assert '"boolean"' not in text
