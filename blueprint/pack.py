@@ -49,7 +49,7 @@ class RunningPack:
         self._call_seconds = call_seconds
 
     def __enter__(self) -> RunningPack:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._stderr = tempfile.TemporaryFile()
         self._process = self._spawn()
         try:
             port = self._port()

@@ -23,7 +23,9 @@ class Statement:
     """
 
     sid: str
-    actions: Sequence[str]
+    actions: Sequence[str] = ()
+    not_actions: Sequence[str] = ()
+    """Only ever with ``Deny``: allowing all but a list allows what AWS invents tomorrow."""
     resources: Sequence[pulumi.Input[str]] | None = None
     effect: Literal["Allow", "Deny"] = "Allow"
     principals: Principals | None = None
@@ -31,11 +33,16 @@ class Statement:
 
     def as_json_value(self) -> dict[str, Any]:
         """Return the statement in AWS's own spelling, with empty elements left out."""
-        value: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect, "Action": list(self.actions)}
+        if bool(self.actions) == bool(self.not_actions) or (self.not_actions and self.effect == "Allow"):
+            raise ValueError(f"statement {self.sid}: write actions, or not_actions in a Deny")
+        verb, actions = ("Action", self.actions) if self.actions else ("NotAction", self.not_actions)
+        value: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect, verb: list(actions)}
         if self.principals is not None:
-            value["Principal"] = "*" if self.principals == "*" else {
-                kind: list(names) for kind, names in self.principals.items()
-            }
+            value["Principal"] = (
+                "*"
+                if self.principals == "*"
+                else {kind: list(names) for kind, names in self.principals.items()}
+            )
         if self.resources is not None:
             value["Resource"] = list(self.resources)
         if self.conditions:

@@ -1,8 +1,9 @@
 """The policy pack: started by ``pulumi preview --policy-pack policies`` and by the workbench alike."""
 
+from pulumi_policy import PolicyPack
+
 from controls import CATALOGUE
 from machinery.pack import policies
-from pulumi_policy import PolicyPack
 
 PolicyPack(
     name="secure-ml-platform",

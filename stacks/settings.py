@@ -164,7 +164,7 @@ class Bastion(Section):
         networks = [ipaddress.ip_network(text) for text in self.allowed_cidrs]
         for index, network in enumerate(networks):
             for earlier, other in enumerate(networks[:index]):
-                if network.version == other.version and network.overlaps(other):  # type: ignore[arg-type]
+                if network.version == other.version and network.overlaps(other):
                     raise wrong(
                         f"allowed_cidrs[{index}]", f"overlaps allowed_cidrs[{earlier}]; keep one of the two"
                     )
@@ -304,8 +304,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _keys_are_of_home(self) -> Settings:
         home = f":{self.residency.home_region}:"
-        for domain, arn in self.keys.existing.items():
-            if home not in arn:
+        for domain, key_arn in self.keys.existing.items():
+            if home not in key_arn:
                 raise wrong(
                     f"keys.existing.{domain}", f"is not in the home region {self.residency.home_region}"
                 )

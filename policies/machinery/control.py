@@ -104,7 +104,7 @@ class Catalogue:
 
     def resource(
         self,
-        id: str,  # noqa: A002 - the field's own word
+        id: str,
         title: str,
         *,
         severity: Severity,
@@ -117,7 +117,7 @@ class Catalogue:
 
     def stack(
         self,
-        id: str,  # noqa: A002
+        id: str,
         title: str,
         *,
         severity: Severity,
@@ -130,7 +130,7 @@ class Catalogue:
 
     def _add(
         self,
-        id: str,  # noqa: A002
+        id: str,
         title: str,
         severity: Severity,
         remedy: str,

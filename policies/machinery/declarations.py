@@ -45,13 +45,24 @@ class Declarations:
 
 
 def declarations_of(provider: Mapping[str, Any], override: Mapping[str, str] | None = None) -> Declarations:
-    """Read the default tags of a provider's inputs (objects arrive as JSON text); ``override`` wins."""
-    tags = provider.get("defaultTags")
-    if isinstance(tags, str):
-        try:
-            tags = json.loads(tags)
-        except ValueError:
-            tags = None
+    """Read the default tags of a provider's inputs; ``override`` wins."""
+    tags = _nested(provider.get("defaultTags"))
     found = tags.get("tags") if isinstance(tags, Mapping) else None
     said = {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, Mapping) else {}
     return Declarations(tags={**said, **(override or {})})
+
+
+def accounts_of(provider: Mapping[str, Any]) -> frozenset[str]:
+    """Return the accounts that a provider's inputs pin it to; none where they are missing or unknown."""
+    accounts = _nested(provider.get("allowedAccountIds"))
+    return frozenset(a for a in accounts if isinstance(a, str)) if isinstance(accounts, list) else frozenset()
+
+
+def _nested(value: Any) -> Any:
+    """Return an object or a list of a provider's inputs, which hold them as JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None

@@ -63,8 +63,10 @@ class Condition:
     @property
     def binding(self) -> bool:
         """Say whether the condition can refuse: not when a missing key satisfies it, nor with a bare ``*``."""
-        operator = self.operator.lower()
-        if operator.endswith("ifexists") or operator == "null" or "foranyvalue:null" in operator:
+        set_operator, _, operator = self.operator.lower().rpartition(":")
+        # ForAllValues holds of the empty set too, so a request without the key passes (IAM User Guide,
+        # "Set operators for multivalued context keys").
+        if operator.endswith("ifexists") or operator == "null" or set_operator == "forallvalues":
             return False
         return bool(self.values) and not any(value.strip("*?") == "" for value in self.values)
 

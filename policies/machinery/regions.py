@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from machinery.subject import Node, Resource
+
 JURISDICTIONS: dict[str, frozenset[str]] = {
     # Member states only: Zurich is in Switzerland, London in the United Kingdom.
     "eu": frozenset({"eu-central-1", "eu-west-1", "eu-west-3", "eu-south-1", "eu-south-2", "eu-north-1"}),
@@ -17,3 +19,13 @@ JURISDICTIONS: dict[str, frozenset[str]] = {
 }
 
 REGION_PATTERN = r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov)-[a-z]+-\d"
+
+
+def region_of(resource: Resource) -> str:
+    """Return the region that a resource is made in, its own or its provider's; empty where neither says one.
+
+    Raises:
+        UnknownSwitch: the region is not in the program.
+    """
+    own = resource.switch("region") or Node(resource.provider, "provider").switch("region")
+    return own if isinstance(own, str) else ""

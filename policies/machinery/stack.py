@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from machinery.declarations import Declarations, declarations_of
+from machinery.declarations import Declarations
 from machinery.subject import Resource
 from machinery.values import UNKNOWN
 
@@ -32,13 +32,17 @@ class Stack:
         """What the stack's AWS providers declare; where they differ, what they differ in counts as unsaid."""
         if self._declared is not None:
             return self._declared
-        said = [declarations_of(provider.value).tags for provider in self.of(AWS_PROVIDER)]
+        said = [provider.declared.tags for provider in self.of(AWS_PROVIDER)]
         common = set(said[0].items()).intersection(*(tags.items() for tags in said[1:])) if said else set()
         return Declarations(tags=dict(common))
 
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these (canonical) types."""
         return [resource for type_ in types for resource in self._by_type.get(type_, ())]
+
+    def named(self, identifier: str) -> list[Resource]:
+        """Return the resources that go by ``identifier``: an id, an ARN, a name that others refer to."""
+        return [self.by_urn[urn] for urn in sorted(self._by_identifier.get(identifier, ()))]
 
     def matching(self, prefix: str) -> Iterator[Resource]:
         """Yield the resources whose type begins with ``prefix``, ``aws:rds/`` for one."""
@@ -96,6 +100,13 @@ _IDENTIFIERS: dict[str, tuple[str, ...]] = {
     "aws:cloudwatch/logGroup:LogGroup": ("name", "arn"),
     "aws:rds/subnetGroup:SubnetGroup": ("name", "arn"),
     "aws:rds/parameterGroup:ParameterGroup": ("name", "arn"),
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup": ("name", "arn"),
+    "aws:docdb/clusterParameterGroup:ClusterParameterGroup": ("name", "arn"),
+    "aws:neptune/clusterParameterGroup:ClusterParameterGroup": ("name", "arn"),
+    "aws:redshift/parameterGroup:ParameterGroup": ("name", "arn"),
+    "aws:rds/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
+    "aws:docdb/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
+    "aws:neptune/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from machinery.declarations import Declarations
@@ -65,6 +65,15 @@ class Node:
     def reference(self, path: str, absent: Any = None) -> Any:
         """Return the reference at ``path``, ``absent`` where it is missing or null."""
         return self._read(path, absent, UnknownReference)
+
+    def number(self, path: str, absent: int = 0) -> int:
+        """Return the switch at ``path`` as a whole number; the provider takes digits in a text as well."""
+        found = self.switch(path, absent)
+        if isinstance(found, str) and found.isdecimal() and len(found) < 10:
+            return int(found)
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise Malformed(self._at(path))
+        return found
 
     def known(self, path: str) -> bool:
         """Say whether the value at ``path`` can be read (a missing value can)."""
@@ -174,9 +183,13 @@ class Resource(Node):
 
 
 def per_item(nodes: Iterable[Node], judge: Callable[[Node], Outcomes]) -> Iterator[Outcome]:
-    """Judge every node by itself, so that an unknown in one hides nothing in another."""
+    """Judge every node by itself, so that an unknown in one hides nothing in another.
+
+    What is found in a resource is reported on that resource, whoever asked.
+    """
     for node in nodes:
-        yield from guarded(lambda node=node: judge(node))  # type: ignore[misc]
+        for outcome in guarded(lambda node=node: judge(node)):  # type: ignore[misc]
+            yield replace(outcome, urn=outcome.urn or node.urn) if isinstance(node, Resource) else outcome
 
 
 def guarded(judge: Callable[[], Outcomes]) -> Iterator[Outcome]:

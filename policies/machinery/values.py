@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pulumi_policy.proxy import UnknownValueError
@@ -44,3 +44,16 @@ def _item(container: Any, key: Any) -> Any:
         return plain(container[key])
     except UnknownValueError:
         return UNKNOWN
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield ``(path, scalar)`` for everything inside ``value``; ``a.b[0].c``, unknowns included."""
+    waiting = [("", value)]
+    while waiting:
+        path, found = waiting.pop()
+        if isinstance(found, dict):
+            waiting += [(f"{path}.{key}" if path else str(key), item) for key, item in found.items()]
+        elif isinstance(found, list):
+            waiting += [(f"{path}[{index}]", item) for index, item in enumerate(found)]
+        else:
+            yield path, found

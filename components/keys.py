@@ -1,0 +1,268 @@
+"""Encryption keys: one customer-managed KMS key for each data domain, so that a grant on one opens no other.
+
+Administration and use are apart. Named administrators may change a key but not decrypt with it; the account's
+own roles may use it, each as far as its IAM policy goes, and only through the AWS services that store the
+domain's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pulumi
+import pulumi_aws as aws
+
+from components.documents import Statement, partition_of, policy_document
+
+Domain = Literal["data", "logs", "platform", "models", "backup"]
+
+DOMAINS: tuple[Domain, ...] = ("data", "logs", "platform", "models", "backup")
+
+_ADMINISTRATION = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListAliases",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ReplicateKey",
+    "kms:RevokeGrant",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+    "kms:UpdatePrimaryRegion",
+)
+"""AWS KMS Developer Guide, "Allows key administrators to administer the KMS key", without the use of it."""
+
+_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
+
+_SERVICES_OF: Mapping[Domain, tuple[str, ...]] = {
+    "data": ("s3", "rds", "ec2", "secretsmanager"),
+    "logs": ("s3", "logs", "sns", "sqs", "kinesis", "firehose"),
+    "platform": ("ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm", "autoscaling"),
+    "models": ("s3", "ecr"),
+    "backup": ("s3", "backup", "rds", "ec2"),
+}
+"""Through which services the keys of a domain may be used."""
+
+
+class KeyRing(pulumi.ComponentResource):
+    """The keys of every data domain, the backup key with a replica in the backup region.
+
+    Attributes:
+        arns: ARN of the key of each domain; where the caller brought one, that one.
+        backup_replica_arn: ARN of the backup key in the backup region.
+    """
+
+    arns: dict[Domain, pulumi.Output[str]]
+    backup_replica_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        account_id: str,
+        region: str,
+        backup_region: str,
+        administrator_arns: Sequence[pulumi.Input[str]],
+        deletion_window_days: int,
+        backup_provider: pulumi.ProviderResource,
+        existing: Mapping[Domain, str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the keys that ``existing`` (domain to ARN) does not bring.
+
+        A brought backup key must be a multi-Region primary, since its replica is made here.
+
+        Raises:
+            ValueError: there is no administrator, or the waiting time is not what KMS knows.
+        """
+        super().__init__("secureml:keys:KeyRing", name, None, opts)
+        if not administrator_arns:
+            raise ValueError(
+                "administrator_arns is empty; name at least one role that may administer the keys"
+            )
+        if not 7 <= deletion_window_days <= 30:
+            raise ValueError(f"deletion_window_days is {deletion_window_days}; KMS knows 7 to 30")
+        self._name = name
+        self._account_id = account_id
+        self._partition = partition_of(region)
+        self._administrator_arns = administrator_arns
+        self._deletion_window_days = deletion_window_days
+
+        brought = dict(existing or {})
+        self.arns = {
+            domain: pulumi.Output.from_input(brought[domain])
+            if domain in brought
+            else self._key(domain, region)
+            for domain in DOMAINS
+        }
+        self.backup_replica_arn = self._replica(backup_region, backup_provider)
+        self.register_outputs({**{f"{d}_arn": arn for d, arn in self.arns.items()}})
+
+    @property
+    def data_arn(self) -> pulumi.Output[str]:
+        """Key of training data and of the database."""
+        return self.arns["data"]
+
+    @property
+    def logs_arn(self) -> pulumi.Output[str]:
+        """Key of logs, audit trails and alerts."""
+        return self.arns["logs"]
+
+    @property
+    def platform_arn(self) -> pulumi.Output[str]:
+        """Key of machines, images and clusters."""
+        return self.arns["platform"]
+
+    @property
+    def models_arn(self) -> pulumi.Output[str]:
+        """Key of trained models."""
+        return self.arns["models"]
+
+    @property
+    def backup_arn(self) -> pulumi.Output[str]:
+        """Key of backups in the home region."""
+        return self.arns["backup"]
+
+    def _key(self, domain: Domain, region: str) -> pulumi.Output[str]:
+        key = aws.kms.Key(
+            f"{self._name}-{domain}",
+            description=f"Data domain {domain}",
+            enable_key_rotation=True,
+            rotation_period_in_days=365,
+            deletion_window_in_days=self._deletion_window_days,
+            multi_region=domain == "backup",
+            policy=self._policy(domain, region),
+            tags={"data-domain": domain},
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        aws.kms.Alias(
+            f"{self._name}-{domain}",
+            name=f"alias/{self._name}-{domain}",
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return key.arn
+
+    def _replica(self, region: str, provider: pulumi.ProviderResource) -> pulumi.Output[str]:
+        replica = aws.kms.ReplicaKey(
+            f"{self._name}-backup-replica",
+            description="Data domain backup, in the backup region",
+            primary_key_arn=self.arns["backup"],
+            deletion_window_in_days=self._deletion_window_days,
+            policy=self._policy("backup", region),
+            tags={"data-domain": "backup"},
+            opts=pulumi.ResourceOptions(parent=self, protect=True, provider=provider),
+        )
+        aws.kms.Alias(
+            f"{self._name}-backup-replica",
+            name=f"alias/{self._name}-backup",
+            target_key_id=replica.key_id,
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        return replica.arn
+
+    def _policy(self, domain: Domain, region: str) -> pulumi.Output[str]:
+        statements = [
+            self._administration(),
+            self._recovery(),
+            self._use(domain, region),
+            self._grants(domain, region),
+        ]
+        if domain == "logs":
+            statements += self._log_services(region)
+        return policy_document(*statements)
+
+    def _root(self) -> str:
+        return f"arn:{self._partition}:iam::{self._account_id}:root"
+
+    def _administration(self) -> Statement:
+        return Statement(
+            sid="AdministratorsMayChangeButNotUse",
+            actions=_ADMINISTRATION,
+            principals={"AWS": self._administrator_arns},
+            resources=["*"],
+        )
+
+    def _recovery(self) -> Statement:
+        """Keep the key from being locked out for good when its administrators are deleted: never to use it."""
+        return Statement(
+            sid="AccountMayRecoverThePolicy",
+            actions=["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"],
+            principals={"AWS": [self._root()]},
+            resources=["*"],
+        )
+
+    def _use(self, domain: Domain, region: str) -> Statement:
+        return Statement(
+            sid="AccountMayUseThroughServices",
+            actions=_USE,
+            principals={"AWS": [self._root()]},
+            resources=["*"],
+            conditions={
+                "StringEquals": {
+                    "kms:CallerAccount": self._account_id,
+                    "kms:ViaService": _via(domain, region),
+                }
+            },
+        )
+
+    def _grants(self, domain: Domain, region: str) -> Statement:
+        # Volumes and databases hold their key by a grant, which only the service itself may ask for.
+        return Statement(
+            sid="ServicesMayHoldGrants",
+            actions=["kms:CreateGrant"],
+            principals={"AWS": [self._root()]},
+            resources=["*"],
+            conditions={
+                "StringEquals": {
+                    "kms:CallerAccount": self._account_id,
+                    "kms:ViaService": _via(domain, region),
+                },
+                "Bool": {"kms:GrantIsForAWSResource": "true"},
+            },
+        )
+
+    def _log_services(self, region: str) -> list[Statement]:
+        """Let the services that write logs and alerts use the key for this account's own only."""
+        groups = f"arn:{self._partition}:logs:{region}:{self._account_id}:log-group:*"
+        own = {"StringEquals": {"aws:SourceAccount": self._account_id}}
+        return [
+            Statement(
+                sid="LogGroupsOfThisAccount",
+                actions=_USE,
+                principals={"Service": [f"logs.{region}.amazonaws.com"]},
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+            ),
+            Statement(
+                sid="AlarmsAndEventsOfThisAccount",
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                principals={"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                resources=["*"],
+                conditions=own,
+            ),
+            Statement(
+                sid="TrailsOfThisAccount",
+                actions=["kms:DescribeKey", "kms:GenerateDataKey*"],
+                principals={"Service": ["cloudtrail.amazonaws.com", "delivery.logs.amazonaws.com"]},
+                resources=["*"],
+                conditions=own,
+            ),
+        ]
+
+
+def _via(domain: Domain, region: str) -> list[str]:
+    return [f"{service}.{region}.amazonaws.com" for service in _SERVICES_OF[domain]]

@@ -1,0 +1,395 @@
+"""Object storage: one component for every bucket, private, versioned, encrypted and over TLS only.
+
+There is one kind beside it, the bucket that receives S3's own access logs: AWS delivers those only where the
+default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access logging").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+import pulumi_aws as aws
+
+from components.documents import Statement, policy_document
+from components.keys import Domain
+
+ABORT_UPLOADS_DAYS = 7
+"""Parts of an upload that nobody finished cost money and are seen by no one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectLock:
+    """Nobody deletes a version for ``days`` days; in mode ``COMPLIANCE`` not even the account's root user."""
+
+    mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replication:
+    """Where every new version is copied to: a versioned bucket in the backup region, under a key of that region."""
+
+    destination_bucket_arn: pulumi.Input[str]
+    destination_key_arn: pulumi.Input[str]
+
+
+class SecureBucket(pulumi.ComponentResource):
+    """A bucket that keeps its promises whatever is put into it.
+
+    Attributes:
+        bucket: Name of the bucket.
+        arn: ARN of the bucket.
+    """
+
+    bucket: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bucket_name: str,
+        key_arn: pulumi.Input[str],
+        data_domain: Domain,
+        access_log_bucket: pulumi.Input[str],
+        noncurrent_days: int,
+        lock: ObjectLock | None = None,
+        replication: Replication | None = None,
+        permissions_boundary_arn: pulumi.Input[str] | None = None,
+        extra_statements: Sequence[Statement] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the bucket and everything that guards it.
+
+        Args:
+            name: Logical name.
+            bucket_name: Globally unique name, 3 to 63 characters.
+            key_arn: The key of the bucket's data domain; objects under another key are refused.
+            data_domain: What is kept here; stands in a tag, and decides what else must hold.
+            access_log_bucket: Name of the bucket (an ``AccessLogBucket``) that records who read what.
+            noncurrent_days: After how many days an overwritten or deleted version is gone for good.
+            lock: Write once, read many, for as long as the lock says.
+            replication: Copies every new version to another region.
+            permissions_boundary_arn: Boundary of the replication's role; needed where there is replication.
+            extra_statements: Further statements of the bucket policy, service deliveries for instance.
+
+        Raises:
+            ValueError: the name is none that S3 takes, or a number of days is not positive.
+        """
+        super().__init__("secureml:storage:SecureBucket", name, None, opts)
+        _check(bucket_name, noncurrent_days)
+        if lock and lock.days < 1:
+            raise ValueError(f"lock.days is {lock.days}; write one day or more")
+        self._name = name
+        made = _bucket(self, name, bucket_name, data_domain, object_lock=lock is not None)
+        self.bucket, self.arn = made.bucket, made.arn
+        versioning = _guards(self, name, made, noncurrent_days)
+        self._encrypt(made, key_arn)
+        if lock:
+            self._lock(made, lock, versioning)
+        aws.s3.BucketLogging(
+            f"{name}-access-log",
+            bucket=made.bucket,
+            target_bucket=access_log_bucket,
+            target_prefix=f"{bucket_name}/",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        _policy(self, name, made, [*_refusals(made), _only_under(made, key_arn), *extra_statements])
+        if replication:
+            self._replicate(made, replication, key_arn, permissions_boundary_arn, versioning)
+        self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+
+    def _encrypt(self, made: aws.s3.Bucket, key_arn: pulumi.Input[str]) -> None:
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{self._name}-encryption",
+            bucket=made.bucket,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {
+                        "sse_algorithm": "aws:kms",
+                        "kms_master_key_id": key_arn,
+                    },
+                    # One data key a bucket instead of one an object: fewer calls to KMS, the same protection.
+                    "bucket_key_enabled": True,
+                }
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _lock(self, made: aws.s3.Bucket, lock: ObjectLock, versioning: aws.s3.BucketVersioning) -> None:
+        aws.s3.BucketObjectLockConfiguration(
+            f"{self._name}-lock",
+            bucket=made.bucket,
+            object_lock_enabled="Enabled",
+            rule={"default_retention": {"mode": lock.mode, "days": lock.days}},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+
+    def _replicate(
+        self,
+        made: aws.s3.Bucket,
+        replication: Replication,
+        key_arn: pulumi.Input[str],
+        permissions_boundary_arn: pulumi.Input[str] | None,
+        versioning: aws.s3.BucketVersioning,
+    ) -> None:
+        role = self._replication_role(made, replication, key_arn, permissions_boundary_arn)
+        aws.s3.BucketReplicationConfig(
+            f"{self._name}-replication",
+            bucket=made.bucket,
+            role=role.arn,
+            rules=[
+                {
+                    "id": "everything",
+                    "status": "Enabled",
+                    "priority": 1,
+                    "filter": {"prefix": ""},
+                    "delete_marker_replication": {"status": "Enabled"},
+                    "source_selection_criteria": {"sse_kms_encrypted_objects": {"status": "Enabled"}},
+                    "destination": {
+                        "bucket": replication.destination_bucket_arn,
+                        "encryption_configuration": {"replica_kms_key_id": replication.destination_key_arn},
+                    },
+                }
+            ],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+
+    def _replication_role(
+        self,
+        made: aws.s3.Bucket,
+        replication: Replication,
+        key_arn: pulumi.Input[str],
+        permissions_boundary_arn: pulumi.Input[str] | None,
+    ) -> aws.iam.Role:
+        if permissions_boundary_arn is None:
+            raise ValueError(
+                "permissions_boundary_arn is missing; replication has a role, and every role a boundary"
+            )
+        role = aws.iam.Role(
+            f"{self._name}-replication",
+            description=pulumi.Output.concat("Copies new versions out of ", made.bucket),
+            assume_role_policy=policy_document(
+                Statement(
+                    sid="ReplicationOfThisBucket",
+                    actions=["sts:AssumeRole"],
+                    principals={"Service": ["s3.amazonaws.com"]},
+                    conditions={"ArnLike": {"aws:SourceArn": made.arn}},
+                )
+            ),
+            permissions_boundary=permissions_boundary_arn,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.iam.RolePolicy(
+            f"{self._name}-replication",
+            role=role.id,
+            policy=policy_document(*_replication_statements(made, replication, key_arn)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return role
+
+
+class AccessLogBucket(pulumi.ComponentResource):
+    """The bucket that receives the access logs of all other buckets of its region.
+
+    Attributes:
+        bucket: Name of the bucket.
+        arn: ARN of the bucket.
+    """
+
+    bucket: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bucket_name: str,
+        account_id: str,
+        noncurrent_days: int,
+        lock: ObjectLock,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the bucket; only S3's own log delivery, for buckets of this account, may write to it."""
+        super().__init__("secureml:storage:AccessLogBucket", name, None, opts)
+        _check(bucket_name, noncurrent_days)
+        made = _bucket(self, name, bucket_name, "logs", object_lock=True)
+        self.bucket, self.arn = made.bucket, made.arn
+        versioning = _guards(self, name, made, noncurrent_days)
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=made.bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.s3.BucketObjectLockConfiguration(
+            f"{name}-lock",
+            bucket=made.bucket,
+            object_lock_enabled="Enabled",
+            rule={"default_retention": {"mode": lock.mode, "days": lock.days}},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        _policy(self, name, made, [*_refusals(made), _log_delivery(made, account_id)])
+        self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+
+
+def _check(bucket_name: str, noncurrent_days: int) -> None:
+    if not 3 <= len(bucket_name) <= 63 or bucket_name != bucket_name.lower() or "_" in bucket_name:
+        raise ValueError(
+            f"bucket_name {bucket_name!r} is none that S3 takes; write 3 to 63 lower-case letters, digits or dashes"
+        )
+    if noncurrent_days < 1:
+        raise ValueError(f"noncurrent_days is {noncurrent_days}; write one day or more")
+
+
+def _bucket(
+    parent: pulumi.ComponentResource, name: str, bucket_name: str, data_domain: Domain, *, object_lock: bool
+) -> aws.s3.Bucket:
+    return aws.s3.Bucket(
+        name,
+        bucket=bucket_name,
+        force_destroy=False,
+        # Can only be asked for at birth (S3 User Guide, "Configuring S3 Object Lock").
+        object_lock_enabled=object_lock,
+        tags={"data-domain": data_domain},
+        opts=pulumi.ResourceOptions(parent=parent, protect=True),
+    )
+
+
+def _guards(
+    parent: pulumi.ComponentResource, name: str, made: aws.s3.Bucket, noncurrent_days: int
+) -> aws.s3.BucketVersioning:
+    """Close the bucket to the public, turn its ACLs off, keep versions, and let old ones go."""
+    under = pulumi.ResourceOptions(parent=parent)
+    aws.s3.BucketPublicAccessBlock(
+        f"{name}-public-access",
+        bucket=made.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=under,
+    )
+    aws.s3.BucketOwnershipControls(
+        f"{name}-ownership", bucket=made.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=under
+    )
+    versioning = aws.s3.BucketVersioning(
+        f"{name}-versioning", bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=under
+    )
+    aws.s3.BucketLifecycleConfiguration(
+        f"{name}-lifecycle",
+        bucket=made.bucket,
+        rules=[
+            {
+                "id": "abort-uploads",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "abort_incomplete_multipart_upload": {"days_after_initiation": ABORT_UPLOADS_DAYS},
+            },
+            {
+                "id": "expire-old-versions",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "noncurrent_version_expiration": {"noncurrent_days": noncurrent_days},
+            },
+        ],
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[versioning]),
+    )
+    return versioning
+
+
+def _policy(
+    parent: pulumi.ComponentResource, name: str, made: aws.s3.Bucket, statements: Sequence[Statement]
+) -> None:
+    aws.s3.BucketPolicy(
+        f"{name}-policy",
+        bucket=made.bucket,
+        policy=policy_document(*statements),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _objects(made: aws.s3.Bucket) -> pulumi.Output[str]:
+    return pulumi.Output.concat(made.arn, "/*")
+
+
+def _refusals(made: aws.s3.Bucket) -> list[Statement]:
+    everything = [made.arn, _objects(made)]
+    return [
+        Statement(
+            sid="RefusePlainHttp",
+            effect="Deny",
+            actions=["s3:*"],
+            principals="*",
+            resources=everything,
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        ),
+        Statement(
+            sid="RefuseOldTls",
+            effect="Deny",
+            actions=["s3:*"],
+            principals="*",
+            resources=everything,
+            conditions={"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+        ),
+    ]
+
+
+def _only_under(made: aws.s3.Bucket, key_arn: pulumi.Input[str]) -> Statement:
+    """Refuse objects that name another key; those that name none fall under the bucket's default."""
+    return Statement(
+        sid="RefuseOtherKeys",
+        effect="Deny",
+        actions=["s3:PutObject"],
+        principals="*",
+        resources=[_objects(made)],
+        conditions={"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key_arn}},
+    )
+
+
+def _log_delivery(made: aws.s3.Bucket, account_id: str) -> Statement:
+    return Statement(
+        sid="AccessLogsOfThisAccount",
+        actions=["s3:PutObject"],
+        principals={"Service": ["logging.s3.amazonaws.com"]},
+        resources=[_objects(made)],
+        conditions={"StringEquals": {"aws:SourceAccount": account_id}},
+    )
+
+
+def _replication_statements(
+    made: aws.s3.Bucket, replication: Replication, key_arn: pulumi.Input[str]
+) -> list[Statement]:
+    destination = pulumi.Output.from_input(replication.destination_bucket_arn)
+    return [
+        Statement(
+            sid="ReadTheSource",
+            actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
+            resources=[made.arn],
+        ),
+        Statement(
+            sid="ReadVersions",
+            actions=[
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionTagging",
+                "s3:GetObjectRetention",
+                "s3:GetObjectLegalHold",
+            ],
+            resources=[_objects(made)],
+        ),
+        Statement(
+            sid="WriteReplicas",
+            actions=["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
+            resources=[pulumi.Output.concat(destination, "/*")],
+        ),
+        Statement(sid="DecryptTheSource", actions=["kms:Decrypt"], resources=[key_arn]),
+        Statement(
+            sid="EncryptReplicas",
+            actions=["kms:Encrypt", "kms:GenerateDataKey"],
+            resources=[replication.destination_key_arn],
+        ),
+    ]
