@@ -161,6 +161,19 @@ _SHAPES: dict[str, _Shape] = {
     "aws:networkfirewall/firewall:Firewall": _Shape(
         id="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
         arn="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
+        more={
+            "firewallStatuses": [
+                {
+                    "syncStates": [
+                        {
+                            "availabilityZone": f"{{region}}{zone}",
+                            "attachments": [{"endpointId": f"vpce-{zone}{{hex16}}"}],
+                        }
+                        for zone in "abcdef"
+                    ]
+                }
+            ]
+        },
     ),
     "aws:route53/resolverQueryLogConfig:ResolverQueryLogConfig": _Shape(
         id="rqlc-{hex17}",
@@ -211,6 +224,7 @@ def _facts(resource: Resource, provider_inputs: Mapping[str, Any], shape: _Shape
         "issuer": str(resource.inputs.get("url", "")).removeprefix("https://"),
         "hex6": digest[:6],
         "hex8": digest[:8],
+        "hex16": digest[:16],
         "hex17": digest[:17],
         "HEX26": digest[:26].upper(),
         "key_id": f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}",

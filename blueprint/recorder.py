@@ -53,9 +53,11 @@ def _run(program: Program, recorder: _Recorder, config: dict[str, str]) -> None:
     pulumi.runtime.set_all_config(config)
     pulumi.runtime.settings.reset_options()
     pulumi.runtime.configure(
-        pulumi_mocks.MockSettings(
+        pulumi_mocks.MockSettings(  # type: ignore[no-untyped-call]
             monitor=recorder,
-            monitor_features=set(recorder.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures),
+            monitor_features=set(
+                recorder.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures  # type: ignore[no-untyped-call]
+            ),
             engine=pulumi_mocks.MockEngine(logging.getLogger("pulumi")),
             project=recorder.project,
             stack=recorder.stack,

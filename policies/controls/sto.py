@@ -245,7 +245,7 @@ def bucket_is_encrypted(bucket: Resource, stack: Stack) -> Outcomes:
             yield bucket.violation("", "is without a key of ours, and takes more than server access logs")
         return
     separate = _encryptions(bucket, stack)
-    if not separate and not bucket.has(_INLINE):
+    if not (any(encryption.has("rules") for encryption in separate) if separate else bucket.has(_INLINE)):
         yield bucket.violation("", "names no key, so S3's own is used")
     yield from per_item(separate, lambda encryption: per_item(encryption.items("rules"), _customer_key))
     if not separate:

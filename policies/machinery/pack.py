@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from pulumi_policy import (
@@ -63,7 +64,7 @@ def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
             by_type.setdefault(type_, []).append(control)
 
     def judge(args: ResourceValidationArgs) -> Judged:
-        resource = _resource(args, args.get_config())
+        resource = _seen(args, args.get_config())
         matching = [*by_type.get("", ()), *by_type.get(resource.type, ())]
         return [(control, outcome) for control in matching for outcome in control.judge_resource(resource)]
 
@@ -72,12 +73,14 @@ def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
     def policy(name: str, level: EnforcementLevel, severity: Severity | None) -> Policy:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
             for control, outcome in memo.judged(name, args.urn, args):
-                _report(control, outcome, severity, lambda text, _urn: report(text))
+                _report(control, outcome, severity, lambda text, _urn: report(text, None))
 
         return ResourceValidationPolicy(
-            **_described(name, "what one resource decides by itself", controls, severity),
-            validate=validate,
-            enforcement_level=level,
+            name,
+            _description(severity, "what one resource decides by itself"),
+            validate,
+            level,
+            **_labels(controls, severity),
         )
 
     return _by_severity("resource", policy)
@@ -85,8 +88,7 @@ def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
 
 def _stack_policies(controls: Sequence[Control]) -> list[Policy]:
     def judge(args: StackValidationArgs) -> Judged:
-        override = {k: str(v) for k, v in args.get_config().items()}
-        stack = Stack([_resource(resource, override) for resource in args.resources])
+        stack = Stack([_seen(resource, args.get_config()) for resource in args.resources])
         return [(control, outcome) for control in controls for outcome in control.judge_stack(stack)]
 
     memo: _Memo[StackValidationArgs] = _Memo(judge)
@@ -97,9 +99,11 @@ def _stack_policies(controls: Sequence[Control]) -> list[Policy]:
                 _report(control, outcome, severity, lambda text, urn: report(text, urn or None))
 
         return StackValidationPolicy(
-            **_described(name, "what the stack as a whole decides", controls, severity),
-            validate=validate,
-            enforcement_level=level,
+            name,
+            _description(severity, "what the stack as a whole decides"),
+            validate,
+            level,
+            **_labels(controls, severity),
         )
 
     return _by_severity("stack", policy)
@@ -119,22 +123,18 @@ def _by_severity(
     return [*graded, policy(f"{scope}-{UNDECIDED}", EnforcementLevel.ADVISORY, None)]
 
 
-def _described(
-    name: str, scope: str, controls: Sequence[Control], severity: Severity | None
-) -> dict[str, Any]:
+def _labels(controls: Sequence[Control], severity: Severity | None) -> dict[str, Any]:
+    labels: dict[str, Any] = {"config_schema": _CONFIG}
+    if severity is not None:
+        labels["severity"] = SdkSeverity(severity.value)
+        labels["tags"] = [control.id for control in controls if control.severity is severity]
+    return labels
+
+
+def _description(severity: Severity | None, scope: str) -> str:
     if severity is None:
-        return {
-            "name": name,
-            "description": f"Controls on {scope} that wait for a value only AWS can give.",
-            "config_schema": _CONFIG,
-        }
-    return {
-        "name": name,
-        "description": f"Controls of severity {severity.value} on {scope}.",
-        "severity": SdkSeverity(severity.value),
-        "tags": [control.id for control in controls if control.severity is severity],
-        "config_schema": _CONFIG,
-    }
+        return f"Controls on {scope} that wait for a value only AWS can give."
+    return f"Controls of severity {severity.value} on {scope}."
 
 
 def _report(
@@ -182,27 +182,29 @@ class _Memo(Generic[Args]):
         return last[2]
 
 
-def _resource(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
-    provider = plain(args.provider.props) if args.provider else {}
-    is_provider = args.resource_type.startswith("pulumi:providers:")
+def _seen(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
+    """Return what the SDK shows, as a subject of controls."""
     value = plain(args.props)
-    stack_resource = isinstance(args, PolicyResource)
-    parent = args.parent.urn if stack_resource and args.parent else args.opts.parent
-    return Resource(
+    provider = plain(args.provider.props) if args.provider else {}
+    speaker = value if args.resource_type.startswith("pulumi:providers:") else provider
+    resource = Resource(
         value=value,
         urn=args.urn,
         type=_DOUBLE.sub(r"\1:\2", args.resource_type),
         name=args.name,
         protect=bool(args.opts.protect),
-        parent=parent or "",
+        parent=args.opts.parent or "",
         provider_urn=args.provider.urn if args.provider else "",
         provider=provider,
-        declared=declarations_of(
-            value if is_provider else provider, {k: str(v) for k, v in override.items()}
-        ),
-        dependencies=tuple(d.urn for d in args.dependencies) if stack_resource else (),
+        declared=declarations_of(speaker, {key: str(said) for key, said in override.items()}),
+    )
+    if isinstance(args, ResourceValidationArgs):
+        return resource
+    return replace(
+        resource,
+        dependencies=tuple(target.urn for target in args.dependencies),
         property_dependencies={
             key: tuple(target.urn for target in targets)
-            for key, targets in (args.property_dependencies if stack_resource else {}).items()
+            for key, targets in args.property_dependencies.items()
         },
     )

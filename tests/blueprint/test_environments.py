@@ -31,7 +31,9 @@ def test_the_shipped_environments_are_found() -> None:
 
 
 def test_structured_values_are_json_text_as_the_engine_hands_them_over(root: Path) -> None:
-    (root / "stacks" / "Pulumi.dev.yaml").write_text('config:\n  shop:a: {b: [1, "2"]}\n  c: text\n  aws:d: true\n')
+    (root / "stacks" / "Pulumi.dev.yaml").write_text(
+        'config:\n  shop:a: {b: [1, "2"]}\n  c: text\n  aws:d: true\n'
+    )
     assert configuration("dev", root) == {"shop:a": '{"b": [1, "2"]}', "shop:c": "text", "aws:d": "true"}
 
 

@@ -43,7 +43,7 @@ def broken(folder: Path, body: str, tags: str = "['NET-01']") -> Path:
 
 
 def test_a_pack_that_cannot_start_fails(tmp_path: Path) -> None:
-    with pytest.raises(PackFailure, match="ended with status 1 before it answered.*nothing was passed"):
+    with pytest.raises(PackFailure, match=r"ended with status 1 before it answered.*nothing was passed"):
         RunningPack(pack_of(tmp_path, "raise RuntimeError('the import is broken')")).__enter__()
 
 
@@ -71,7 +71,7 @@ def test_a_pack_without_controls_fails(tmp_path: Path) -> None:
 def test_a_control_that_crashes_fails_the_preview(tmp_path: Path, graph: Graph) -> None:
     with (
         RunningPack(broken(tmp_path, "raise KeyError('surprise')")) as pack,
-        pytest.raises(PackFailure, match="failed in Analyze .*nothing was passed"),
+        pytest.raises(PackFailure, match=r"failed in Analyze .*nothing was passed"),
     ):
         pack.judge(graph)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pulumi
 import pulumi_aws as aws
 
-from tests.policies.cases import ACCOUNT, Case
+from tests.policies.cases import ACCOUNT, Case, Program
 
 REGULATED = {"profile": "pci"}
 KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
@@ -25,9 +25,7 @@ def _key() -> aws.kms.Key:
     return aws.kms.Key("key")
 
 
-def _given(
-    name: str, make: Callable[..., object], good: dict[str, Any], **changes: object
-) -> Callable[[], None]:
+def _given(name: str, make: Callable[..., object], good: dict[str, Any], **changes: object) -> Program:
     """Return a program of one resource: ``good`` with some arguments changed, ``None`` leaves one out."""
 
     def program() -> None:
@@ -119,35 +117,35 @@ _MEMORYDB: dict[str, Any] = {
 }
 
 
-def instance(**changes: object) -> Callable[[], None]:
+def instance(**changes: object) -> Program:
     return _given("db", aws.rds.Instance, _INSTANCE, **changes)
 
 
-def cluster(**changes: object) -> Callable[[], None]:
+def cluster(**changes: object) -> Program:
     return _given("db", aws.rds.Cluster, _CLUSTER, **changes)
 
 
-def member(**changes: object) -> Callable[[], None]:
+def member(**changes: object) -> Program:
     return _given("db", aws.rds.ClusterInstance, _MEMBER, **changes)
 
 
-def docdb(**changes: object) -> Callable[[], None]:
+def docdb(**changes: object) -> Program:
     return _given("db", aws.docdb.Cluster, _DOCDB, **changes)
 
 
-def neptune(**changes: object) -> Callable[[], None]:
+def neptune(**changes: object) -> Program:
     return _given("db", aws.neptune.Cluster, _NEPTUNE, **changes)
 
 
-def redshift(**changes: object) -> Callable[[], None]:
+def redshift(**changes: object) -> Program:
     return _given("db", aws.redshift.Cluster, _REDSHIFT, **changes)
 
 
-def cache(**changes: object) -> Callable[[], None]:
+def cache(**changes: object) -> Program:
     return _given("db", aws.elasticache.ReplicationGroup, _CACHE, **changes)
 
 
-def memorydb(**changes: object) -> Callable[[], None]:
+def memorydb(**changes: object) -> Program:
     return _given("db", aws.memorydb.Cluster, _MEMORYDB, **changes)
 
 
@@ -630,7 +628,7 @@ CASES = [
     Case(
         control="DAT-06",
         compliant=instance(),
-        violating=instance(password="not-a-password", manage_master_user_password=None),  # noqa: S106
+        violating=instance(password="not-a-password", manage_master_user_password=None),
         mentions="password: holds a password",
     ),
     Case(
@@ -648,7 +646,7 @@ CASES = [
     Case(
         control="DAT-06",
         compliant=instance(),
-        violating=instance(password_wo="x", password_wo_version=1, manage_master_user_password=None),  # noqa: S106
+        violating=instance(password_wo="x", password_wo_version=1, manage_master_user_password=None),
         mentions="passwordWo",
     ),
     Case(
@@ -660,7 +658,7 @@ CASES = [
     Case(
         control="DAT-06",
         compliant=cluster(),
-        violating=cluster(master_password="x", manage_master_user_password=None),  # noqa: S106
+        violating=cluster(master_password="x", manage_master_user_password=None),
         mentions="masterPassword",
     ),
     Case(
@@ -674,13 +672,13 @@ CASES = [
     Case(
         control="DAT-06",
         compliant=docdb(),
-        violating=docdb(master_password="x", manage_master_user_password=None),  # noqa: S106
+        violating=docdb(master_password="x", manage_master_user_password=None),
         mentions="masterPassword",
     ),
     Case(
         control="DAT-06",
         compliant=redshift(),
-        violating=redshift(manage_master_password=None, master_password="x"),  # noqa: S106
+        violating=redshift(manage_master_password=None, master_password="x"),
         mentions="masterPassword",
     ),
     Case(

@@ -72,7 +72,9 @@ def remove(path: str) -> Change:
     return change
 
 
-PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
+PRIVATE_KEY = (
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
+)
 
 MISTAKES: list[tuple[Change, str, str]] = [
     # (the change, the key it names, what it says)
@@ -89,9 +91,17 @@ MISTAKES: list[tuple[Change, str, str]] = [
         "bastion.allowed_cidrs[1]",
         "overlaps allowed_cidrs[0]",
     ),
-    (edit("bastion.allowed_cidrs", ["10.60.1.0/24"]), "bastion.allowed_cidrs[0]", "overlaps network.cidr_block"),
+    (
+        edit("bastion.allowed_cidrs", ["10.60.1.0/24"]),
+        "bastion.allowed_cidrs[0]",
+        "overlaps network.cidr_block",
+    ),
     (edit("bastion.public_keys", [PRIVATE_KEY]), "bastion.public_keys[0]", "is a private key"),
-    (edit("bastion.public_keys", ["ssh-ed25519 garbage"]), "bastion.public_keys[0]", "not an OpenSSH public key"),
+    (
+        edit("bastion.public_keys", ["ssh-ed25519 garbage"]),
+        "bastion.public_keys[0]",
+        "not an OpenSSH public key",
+    ),
     (edit("bastion.alowed_cidrs", []), "bastion.alowed_cidrs", "did you mean allowed_cidrs?"),
     (edit("bastion.idle_timeout_minutes", 0), "bastion.idle_timeout_minutes", "write 1 or more"),
     (edit("bastion.idle_timeout_minutes", "15"), "bastion.idle_timeout_minutes", "without quotes"),
@@ -111,7 +121,11 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (edit("network.zones", ["us-east-1a", "b", "c"]), "network.zones[0]", "letter of a zone"),
     (edit("network.nat_gateways", "one"), "network.nat_gateways", "write per-zone"),
     (edit("network.nat_gateways", "none"), "network.nat_gateways", "'one' or 'per-zone'"),
-    (edit("residency.home_region", "eu-central-1"), "residency.home_region", "is not in the jurisdiction 'us'"),
+    (
+        edit("residency.home_region", "eu-central-1"),
+        "residency.home_region",
+        "is not in the jurisdiction 'us'",
+    ),
     (edit("residency.backup_region", "us-east-1"), "residency.backup_region", "is the home region"),
     (edit("residency.jurisdiction", "mars"), "residency.jurisdiction", "choose among"),
     (edit("residency.jurisdiction", "sg"), "residency.jurisdiction", "has one AWS region"),
@@ -124,7 +138,11 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (edit("database.backup_retention_days", 7), "database.backup_retention_days", "write 30 or more"),
     (edit("database.backup_retention_days", 3), "database.backup_retention_days", "write 7 or more"),
     (edit("database.standby", "none"), "database.standby", "write other-zone"),
-    (edit("database.max_allocated_storage_gb", 20), "database.max_allocated_storage_gb", "leave room to grow"),
+    (
+        edit("database.max_allocated_storage_gb", 20),
+        "database.max_allocated_storage_gb",
+        "leave room to grow",
+    ),
     (edit("keys", {"deletion_window_days": 14}), "keys.deletion_window_days", "write 30 or more"),
     (edit("keys", {"existing": {"data": "mine"}}), "keys.existing.data", "is not an ARN"),
     (
@@ -184,7 +202,9 @@ def test_the_pack_has_the_same_floors_and_regions() -> None:
         assert (floors.log_retention_days, floors.audit_lock_days) == (profile.log_days, profile.audit_days)
         assert floors.backup_retention_days == profile.database_backup_days
         assert floors.lock_mode == profile.lock_mode
-        assert floors.standby_database == floors.nat_per_zone == floors.replicated_buckets == profile.redundant
+        assert (
+            floors.standby_database == floors.nat_per_zone == floors.replicated_buckets == profile.redundant
+        )
 
 
 def test_no_setting_is_a_boolean() -> None:

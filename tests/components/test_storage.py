@@ -1,0 +1,160 @@
+"""Buckets: whatever is put into them, they stay private, versioned, encrypted and over TLS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blueprint.graph import Graph
+from components.documents import Statement
+from components.storage import AccessLogBucket, ObjectLock, Replication, SecureBucket
+from tests.components.support import ACCOUNT, BOUNDARY, built, key, one, statement, statements
+
+LOCK = ObjectLock(mode="GOVERNANCE", days=90)
+REPLICATION = Replication(
+    destination_bucket_arn="arn:aws:s3:::there", destination_key_arn="arn:aws:kms:us-west-2:1:key/there"
+)
+
+
+def bucket(**changed: Any) -> Graph:
+    arguments: dict[str, Any] = {
+        "bucket_name": "smlp-test-data",
+        "key_arn": key("data"),
+        "data_domain": "data",
+        "access_log_bucket": "smlp-test-logs",
+        "noncurrent_days": 30,
+        **changed,
+    }
+    return built(lambda opts, _: SecureBucket("b", **arguments, opts=opts))
+
+
+def log_bucket() -> Graph:
+    return built(
+        lambda opts, _: AccessLogBucket(
+            "l", bucket_name="smlp-test-logs", account_id=ACCOUNT, noncurrent_days=30, lock=LOCK, opts=opts
+        )
+    )
+
+
+@pytest.fixture(params=[bucket, log_bucket], ids=["secure", "access-log"], scope="module")
+def graph(request: pytest.FixtureRequest) -> Graph:
+    found: Graph = request.param()
+    return found
+
+
+def test_the_public_is_shut_out_four_times(graph: Graph) -> None:
+    block = one(graph, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").inputs
+    assert [
+        block[k]
+        for k in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    ] == [True] * 4
+
+
+def test_acls_are_off_and_versions_on(graph: Graph) -> None:
+    ownership = one(graph, "aws:s3/bucketOwnershipControls:BucketOwnershipControls").inputs
+    assert ownership["rule"]["objectOwnership"] == "BucketOwnerEnforced"
+    assert (
+        one(graph, "aws:s3/bucketVersioning:BucketVersioning").inputs["versioningConfiguration"]["status"]
+        == "Enabled"
+    )
+
+
+def test_plain_http_and_old_tls_are_refused_to_everybody(graph: Graph) -> None:
+    policy = one(graph, "aws:s3/bucketPolicy:BucketPolicy")
+    for sid in ("RefusePlainHttp", "RefuseOldTls"):
+        refusal = statement(policy, sid)
+        assert (refusal["Effect"], refusal["Principal"], refusal["Action"]) == ("Deny", "*", ["s3:*"])
+        assert len(refusal["Resource"]) == 2
+
+
+def test_the_bucket_outlives_a_careless_destroy(graph: Graph) -> None:
+    made = one(graph, "aws:s3/bucket:Bucket")
+    assert made.protect
+    assert made.inputs["forceDestroy"] is False
+
+
+def test_unfinished_uploads_and_old_versions_go(graph: Graph) -> None:
+    rules = one(graph, "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
+    assert rules[0]["abortIncompleteMultipartUpload"]["daysAfterInitiation"] == 7
+    assert rules[1]["noncurrentVersionExpiration"]["noncurrentDays"] == 30
+
+
+def test_objects_are_encrypted_with_the_domains_key_and_no_other() -> None:
+    graph = bucket()
+    rule = one(
+        graph, "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    ).inputs["rules"][0]
+    assert rule["applyServerSideEncryptionByDefault"] == {
+        "sseAlgorithm": "aws:kms",
+        "kmsMasterKeyId": key("data"),
+    }
+    assert rule["bucketKeyEnabled"]
+    refusal = statement(one(graph, "aws:s3/bucketPolicy:BucketPolicy"), "RefuseOtherKeys")
+    assert list(refusal["Condition"].values()) == [
+        {"s3:x-amz-server-side-encryption-aws-kms-key-id": key("data")}
+    ]
+
+
+def test_access_is_recorded_elsewhere() -> None:
+    logging = one(bucket(), "aws:s3/bucketLogging:BucketLogging").inputs
+    assert logging["targetBucket"] == "smlp-test-logs"
+
+
+def test_a_lock_is_asked_for_at_birth() -> None:
+    graph = bucket(lock=LOCK)
+    assert one(graph, "aws:s3/bucket:Bucket").inputs["objectLockEnabled"]
+    configuration = one(graph, "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration").inputs
+    assert configuration["rule"]["defaultRetention"] == {"mode": "GOVERNANCE", "days": 90}
+
+
+def test_without_a_lock_there_is_none() -> None:
+    assert bucket().of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration") == []
+
+
+def test_replicas_carry_encrypted_objects_under_the_other_regions_key() -> None:
+    graph = bucket(replication=REPLICATION, permissions_boundary_arn=BOUNDARY)
+    rule = one(graph, "aws:s3/bucketReplicationConfig:BucketReplicationConfig").inputs["rules"][0]
+    assert (
+        rule["destination"]["encryptionConfiguration"]["replicaKmsKeyId"] == REPLICATION.destination_key_arn
+    )
+    assert rule["sourceSelectionCriteria"]["sseKmsEncryptedObjects"]["status"] == "Enabled"
+
+
+def test_the_replicating_role_can_do_nothing_else() -> None:
+    graph = bucket(replication=REPLICATION, permissions_boundary_arn=BOUNDARY)
+    role = one(graph, "aws:iam/role:Role")
+    assert role.inputs["permissionsBoundary"] == BOUNDARY
+    for granted in statements(one(graph, "aws:iam/rolePolicy:RolePolicy")):
+        assert "*" not in granted["Resource"]
+        assert not any(action.endswith(":*") for action in granted["Action"])
+
+
+def test_only_log_delivery_of_this_account_writes_access_logs() -> None:
+    delivery = statement(one(log_bucket(), "aws:s3/bucketPolicy:BucketPolicy"), "AccessLogsOfThisAccount")
+    assert delivery["Principal"] == {"Service": ["logging.s3.amazonaws.com"]}
+    assert delivery["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_further_statements_come_after_the_refusals() -> None:
+    extra = Statement(sid="Extra", actions=["s3:GetObject"], principals={"AWS": ["a"]}, resources=["b"])
+    sids = [
+        s["Sid"]
+        for s in statements(one(bucket(extra_statements=[extra]), "aws:s3/bucketPolicy:BucketPolicy"))
+    ]
+    assert sids == ["RefusePlainHttp", "RefuseOldTls", "RefuseOtherKeys", "Extra"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"bucket_name": "Data_Bucket"}, "bucket_name"),
+        ({"bucket_name": "x" * 64}, "bucket_name"),
+        ({"noncurrent_days": 0}, "noncurrent_days"),
+        ({"lock": ObjectLock(mode="GOVERNANCE", days=0)}, "lock.days"),
+        ({"replication": REPLICATION}, "permissions_boundary_arn"),
+    ],
+)
+def test_a_wrong_argument_is_named(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        bucket(**changed)
