@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
+import yaml
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
@@ -92,7 +93,7 @@ class RunningPack:
                 (violations if isinstance(finding, Violation) else undecided).append(finding)  # type: ignore[arg-type]
         return Verdict(
             stack=graph.stack,
-            pack=f"{self.info.name}@{self.info.version}",
+            pack=f"{self.info.name}@{self._version()}",
             controls=self.controls,
             resource_count=len(graph.resources),
             violations=ordered(violations),
@@ -134,6 +135,11 @@ class RunningPack:
                 raise self._failure(f"ended with status {self._process.returncode} before it answered")
             line += byte
         return line
+
+    def _version(self) -> str:
+        """Return the version in ``PulumiPolicy.yaml``, which the engine takes over the SDK's own word."""
+        declared = yaml.safe_load((self._folder / "PulumiPolicy.yaml").read_text(encoding="utf-8"))
+        return str(declared.get("version") or self.info.version)
 
     def _controls(self) -> tuple[str, ...]:
         mandatory = [p for p in self.info.policies if p.enforcementLevel == analyzer_pb2.MANDATORY]

@@ -201,7 +201,7 @@ def _admitted_inline(group: Resource, stack: Stack) -> set[str]:
     rules = group.items("ingress")
     ids = [id_ for rule in rules for id_ in _members(rule, "securityGroups")]
     unknown = sum(id_ is UNKNOWN for id_ in ids)
-    if unknown + len({id_ for id_ in ids if id_ is not UNKNOWN}) > len(sources):
+    if unknown + len({str(id_) for id_ in ids if id_ is not UNKNOWN}) > len(sources):
         # More than could be traced: a foreign one where all are written, else undecided.
         if unknown:
             raise UnknownReference("ingress.securityGroups")
@@ -684,10 +684,10 @@ def cluster_has_a_standby(cluster: Resource, stack: Stack) -> Outcomes:
     if not stack.declared.floors.standby_database or cluster.has("dbClusterInstanceClass"):
         return
     members = stack.referrers(cluster, "clusterIdentifier", _MEMBERS[cluster.type])
-    zones = [member.reference("availabilityZone") for member in members]
+    zones = [str(member.reference("availabilityZone", absent="")) for member in members]
     if len(members) < 2:
         yield cluster.violation("", "has fewer than two instances, so the loss of one zone stops it")
-    elif None not in zones and len(set(zones)) < 2:
+    elif "" not in zones and len(set(zones)) < 2:
         yield cluster.violation("", "has all its instances in one zone, whose loss stops it")
 
 

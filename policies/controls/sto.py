@@ -240,7 +240,8 @@ def _enabled(versioning: Node) -> Outcomes:
 def bucket_is_encrypted(bucket: Resource, stack: Stack) -> Outcomes:
     # S3 cannot deliver server access logs into a bucket with SSE-KMS (S3 User Guide, "Enabling Amazon S3
     # server access logging"): one that takes these, and nothing else at all, may have SSE-S3.
-    if _takes_only_access_logs(bucket, stack) and {*_algorithms(bucket, stack)} <= {"AES256"}:
+    own = all(algorithm == "AES256" for algorithm in _algorithms(bucket, stack))
+    if own and _takes_only_access_logs(bucket, stack):
         if any(_lets_others_write(statement) for statement in _bucket_statements(bucket, stack)):
             yield bucket.violation("", "is without a key of ours, and takes more than server access logs")
         return

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from machinery.stack import Stack
@@ -88,7 +89,7 @@ class Control:
             return _signed(guarded(lambda: self.rule(stack)), "")
         outcomes: list[Outcome] = []
         for subject in stack.of(*self.on):
-            outcomes += _signed(guarded(lambda subject=subject: self.rule(subject, stack)), subject.urn)  # type: ignore[misc]
+            outcomes += _signed(guarded(partial(self.rule, subject, stack)), subject.urn)
         return outcomes
 
 
