@@ -11,6 +11,8 @@ from components.documents import Statement, partition_of, policy_document
 class AlertTopic(pulumi.ComponentResource):
     """A topic that alarms and events of this account may publish to, and nobody else.
 
+    Not even an administrator of the account: an alert that a person or a program could forge is worth little.
+
     Attributes:
         arn: ARN of the topic.
     """
@@ -67,6 +69,14 @@ def _statements(topic_arn: pulumi.Output[str], account_id: str, region: str) -> 
                 "StringEquals": {"aws:SourceAccount": account_id},
                 "ArnLike": {"aws:SourceArn": rules},
             },
+        ),
+        Statement(
+            sid="RefuseWhoeverIsNoService",
+            effect="Deny",
+            actions=["sns:Publish"],
+            principals="*",
+            resources=[topic_arn],
+            conditions={"Bool": {"aws:PrincipalIsAWSService": "false"}},
         ),
         Statement(
             sid="RefusePlainHttp",

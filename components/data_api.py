@@ -1,4 +1,4 @@
-"""The data-access API's place in the network: the only identity that the database admits."""
+"""The identity in the network of the data-access API: the one security group that a database admits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import pulumi_aws as aws
 
 
 class DataApiBoundary(pulumi.ComponentResource):
-    """The security group of the data-access API's pods.
+    """Security group of the data-access API's pods: out to AWS's endpoints only, and nothing comes in.
 
-    The database adds the rule that lets this group reach it (``components/database.py``); nothing here admits
-    anybody yet.
+    ``Database`` adds the one rule from here to itself; the service adds its own callers.
 
     Attributes:
         security_group_id: The group.
@@ -26,20 +25,31 @@ class DataApiBoundary(pulumi.ComponentResource):
         endpoint_security_group_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the group; besides the database it reaches AWS through the VPC's endpoints, and nothing else."""
+        """Make the group.
+
+        Args:
+            name: Logical name.
+            vpc_id: The VPC of the pods and the database.
+            endpoint_security_group_id: Group of the VPC's interface endpoints.
+            opts: Options of the component.
+        """
         super().__init__("secureml:data_api:DataApiBoundary", name, None, opts)
         under = pulumi.ResourceOptions(parent=self)
         group = aws.ec2.SecurityGroup(
-            f"{name}-group", description="Pods of the data-access API", vpc_id=vpc_id, opts=under
+            f"{name}-group",
+            description="Pods of the data-access API: the only clients of the database",
+            vpc_id=vpc_id,
+            tags={"Name": name},
+            opts=under,
         )
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-to-endpoints",
             security_group_id=group.id,
-            referenced_security_group_id=endpoint_security_group_id,
+            description="AWS services over the endpoints of the VPC",
             ip_protocol="tcp",
             from_port=443,
             to_port=443,
-            description="TLS to the endpoints of AWS services",
+            referenced_security_group_id=endpoint_security_group_id,
             opts=under,
         )
         self.security_group_id = group.id

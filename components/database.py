@@ -6,6 +6,7 @@ holds it. Applications sign in with short-lived IAM tokens over TLS.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,11 +23,13 @@ _PARAMETERS = {
     "ssl_min_protocol_version": ("TLSv1.2", False),
     "shared_preload_libraries": ("pgaudit,pg_stat_statements", True),
     "pgaudit.log": ("ddl,role,write,read", False),
-    "pgaudit.log_parameter": ("0", False),  # parameters are data; the audit trail must not copy it
+    # What follows would copy data or passwords into the log: values of parameters, rows that break a
+    # constraint, and statements that pgaudit has not redacted.
+    "pgaudit.log_parameter": ("0", False),
+    "log_error_verbosity": ("terse", False),
+    "log_statement": ("none", False),
     "log_connections": ("1", False),
     "log_disconnections": ("1", False),
-    "log_statement": ("ddl", False),
-    "log_min_duration_statement": ("5000", False),
     "password_encryption": ("scram-sha-256", False),
 }
 """Amazon RDS User Guide, "Working with parameters on your RDS for PostgreSQL DB instance"."""
@@ -74,6 +77,7 @@ class Database(pulumi.ComponentResource):
         account_id: str,
         region: str,
         engine_version: str = "17",
+        max_connections: int = 200,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the instance.
@@ -97,17 +101,13 @@ class Database(pulumi.ComponentResource):
             account_id: The account, which AWS's monitoring must act for.
             region: The region, for the partition of AWS's own policies.
             engine_version: Major version of PostgreSQL; minor ones are taken automatically.
+            max_connections: The database refuses more; at four fifths of them there is an alarm.
 
         Raises:
-            ValueError: fewer than two subnets, or days that RDS does not know.
+            ValueError: fewer than two subnets, no room to grow, or days that RDS does not know.
         """
         super().__init__("secureml:database:Database", name, None, opts)
-        if len(subnet_ids) < 2:
-            raise ValueError(
-                f"subnet_ids names {len(subnet_ids)} subnet; a subnet group spans two zones or more"
-            )
-        if not 7 <= backup_retention_days <= 35:
-            raise ValueError(f"backup_retention_days is {backup_retention_days}; write 7 to 35")
+        _check(subnet_ids, allocated_storage_gb, max_allocated_storage_gb, backup_retention_days)
         self._name = name
         self._account_id = account_id
         self._partition = partition_of(region)
@@ -115,6 +115,7 @@ class Database(pulumi.ComponentResource):
 
         group = self._security_group(vpc_id, client_security_group_id)
         log_groups = self._log_groups(identifier, logs_key_arn, log_retention_days)
+        monitoring_role, monitoring_policy = self._monitoring(permissions_boundary_arn)
         instance = aws.rds.Instance(
             f"{name}-instance",
             identifier=identifier,
@@ -130,7 +131,7 @@ class Database(pulumi.ComponentResource):
             vpc_security_group_ids=[group.id],
             publicly_accessible=False,
             port=PORT,
-            parameter_group_name=self._parameter_group(engine_version).name,
+            parameter_group_name=self._parameter_group(engine_version, max_connections).name,
             ca_cert_identifier="rds-ca-rsa2048-g1",
             username="platform",
             manage_master_user_password=True,
@@ -147,16 +148,19 @@ class Database(pulumi.ComponentResource):
             allow_major_version_upgrade=False,
             apply_immediately=False,
             monitoring_interval=60,
-            monitoring_role_arn=self._monitoring_role(permissions_boundary_arn).arn,
+            monitoring_role_arn=monitoring_role.arn,
             performance_insights_enabled=True,
             performance_insights_kms_key_id=data_key_arn,
             performance_insights_retention_period=7,
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             tags={"data-domain": "data"},
-            # RDS makes the log groups itself, unencrypted, where it does not find them.
-            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=log_groups),
+            # RDS makes the log groups itself, unencrypted, where it does not find them, and refuses a
+            # monitoring role that may not monitor yet.
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=True, depends_on=[*log_groups, monitoring_policy]
+            ),
         )
-        self._alarms(instance, allocated_storage_gb, alarm_topic_arn)
+        self._alarms(instance, allocated_storage_gb, max_connections, alarm_topic_arn)
 
         self.endpoint_address, self.port = instance.address, instance.port
         self.identifier, self.arn = instance.identifier, instance.arn
@@ -212,14 +216,15 @@ class Database(pulumi.ComponentResource):
             opts=self._under,
         )
 
-    def _parameter_group(self, engine_version: str) -> aws.rds.ParameterGroup:
+    def _parameter_group(self, engine_version: str, max_connections: int) -> aws.rds.ParameterGroup:
+        values = {**_PARAMETERS, "max_connections": (str(max_connections), True)}
         return aws.rds.ParameterGroup(
             f"{self._name}-parameters",
             family=f"postgres{engine_version.partition('.')[0]}",
             description="TLS only, audited",
             parameters=[
                 {"name": key, "value": value, "apply_method": "pending-reboot" if restart else "immediate"}
-                for key, (value, restart) in _PARAMETERS.items()
+                for key, (value, restart) in values.items()
             ],
             opts=self._under,
         )
@@ -238,7 +243,9 @@ class Database(pulumi.ComponentResource):
             for kind in ("postgresql", "upgrade")
         ]
 
-    def _monitoring_role(self, permissions_boundary_arn: pulumi.Input[str]) -> aws.iam.Role:
+    def _monitoring(
+        self, permissions_boundary_arn: pulumi.Input[str]
+    ) -> tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]:
         role = aws.iam.Role(
             f"{self._name}-monitoring",
             description="Enhanced monitoring of the database",
@@ -253,22 +260,26 @@ class Database(pulumi.ComponentResource):
             permissions_boundary=permissions_boundary_arn,
             opts=self._under,
         )
-        aws.iam.RolePolicyAttachment(
+        policy = aws.iam.RolePolicyAttachment(
             f"{self._name}-monitoring",
             role=role.name,
             policy_arn=f"arn:{self._partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
             opts=self._under,
         )
-        return role
+        return role, policy
 
     def _alarms(
-        self, instance: aws.rds.Instance, allocated_storage_gb: int, alarm_topic_arn: pulumi.Input[str]
+        self,
+        instance: aws.rds.Instance,
+        allocated_storage_gb: int,
+        max_connections: int,
+        alarm_topic_arn: pulumi.Input[str],
     ) -> None:
         free_bytes = allocated_storage_gb * 1024**3 // 10
         for metric, comparison, threshold, about in (
             ("FreeStorageSpace", "LessThanThreshold", free_bytes, "less than a tenth of the storage is free"),
             ("CPUUtilization", "GreaterThanThreshold", 90, "the processors are busy"),
-            ("DatabaseConnections", "GreaterThanThreshold", 500, "many connections are open"),
+            ("DatabaseConnections", "GreaterThanThreshold", max_connections * 4 // 5, "connections run out"),
         ):
             aws.cloudwatch.MetricAlarm(
                 f"{self._name}-{metric}",
@@ -285,3 +296,19 @@ class Database(pulumi.ComponentResource):
                 alarm_actions=[alarm_topic_arn],
                 opts=self._under,
             )
+
+
+def _check(
+    subnet_ids: Sequence[pulumi.Input[str]],
+    allocated_storage_gb: int,
+    max_allocated_storage_gb: int,
+    backup_retention_days: int,
+) -> None:
+    if len(subnet_ids) < 2:
+        raise ValueError(f"subnet_ids names {len(subnet_ids)} subnet; a subnet group spans two zones or more")
+    # Amazon RDS User Guide, "Managing capacity automatically with storage autoscaling".
+    least = math.ceil(allocated_storage_gb * 1.1)
+    if max_allocated_storage_gb < least:
+        raise ValueError(f"max_allocated_storage_gb is {max_allocated_storage_gb}; write {least} or more")
+    if not 7 <= backup_retention_days <= 35:
+        raise ValueError(f"backup_retention_days is {backup_retention_days}; write 7 to 35")

@@ -1,8 +1,8 @@
 """Encryption keys: one customer-managed KMS key for each data domain, so that a grant on one opens no other.
 
-Administration and use are apart. Named administrators may change a key but not decrypt with it; the account's
-own roles may use it, each as far as its IAM policy goes, and only through the AWS services that store the
-domain's data.
+Administration and use are apart. Administrators may change a key but not decrypt with it; the account's own
+roles may use it, each as far as its IAM policy goes, and only through the AWS services that store the domain's
+data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.documents import Statement, partition_of, policy_document
+from components.documents import Conditions, Statement, partition_of, policy_document
 
 Domain = Literal["data", "logs", "platform", "models", "backup"]
 
@@ -50,11 +50,11 @@ _USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*",
 _SERVICES_OF: Mapping[Domain, tuple[str, ...]] = {
     "data": ("s3", "rds", "ec2", "secretsmanager"),
     "logs": ("s3", "logs", "sns", "sqs", "kinesis", "firehose"),
-    "platform": ("ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm", "autoscaling"),
+    "platform": ("ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm"),
     "models": ("s3", "ecr"),
     "backup": ("s3", "backup", "rds", "ec2"),
 }
-"""Through which services the keys of a domain may be used."""
+"""Through which services the keys of a domain may be used (KMS Developer Guide, "kms:ViaService")."""
 
 
 class KeyRing(pulumi.ComponentResource):
@@ -86,22 +86,18 @@ class KeyRing(pulumi.ComponentResource):
         A brought backup key must be a multi-Region primary, since its replica is made here.
 
         Raises:
-            ValueError: there is no administrator, or the waiting time is not what KMS knows.
+            ValueError: there is no administrator, the waiting time is not what KMS knows, or a brought key
+                is of no domain, of two, or cannot have a replica.
         """
         super().__init__("secureml:keys:KeyRing", name, None, opts)
-        if not administrator_arns:
-            raise ValueError(
-                "administrator_arns is empty; name at least one role that may administer the keys"
-            )
-        if not 7 <= deletion_window_days <= 30:
-            raise ValueError(f"deletion_window_days is {deletion_window_days}; KMS knows 7 to 30")
+        brought = dict(existing or {})
+        _check(administrator_arns, deletion_window_days, brought)
         self._name = name
         self._account_id = account_id
         self._partition = partition_of(region)
         self._administrator_arns = administrator_arns
         self._deletion_window_days = deletion_window_days
 
-        brought = dict(existing or {})
         self.arns = {
             domain: pulumi.Output.from_input(brought[domain])
             if domain in brought
@@ -109,7 +105,12 @@ class KeyRing(pulumi.ComponentResource):
             for domain in DOMAINS
         }
         self.backup_replica_arn = self._replica(backup_region, backup_provider)
-        self.register_outputs({**{f"{d}_arn": arn for d, arn in self.arns.items()}})
+        self.register_outputs(
+            {
+                **{f"{domain}_arn": arn for domain, arn in self.arns.items()},
+                "backup_replica_arn": self.backup_replica_arn,
+            }
+        )
 
     @property
     def data_arn(self) -> pulumi.Output[str]:
@@ -177,12 +178,14 @@ class KeyRing(pulumi.ComponentResource):
     def _policy(self, domain: Domain, region: str) -> pulumi.Output[str]:
         statements = [
             self._administration(),
-            self._recovery(),
+            self._delegation(),
             self._use(domain, region),
             self._grants(domain, region),
         ]
         if domain == "logs":
             statements += self._log_services(region)
+        if domain == "platform":
+            statements += self._auto_scaling(region)
         return policy_document(*statements)
 
     def _root(self) -> str:
@@ -196,11 +199,15 @@ class KeyRing(pulumi.ComponentResource):
             resources=["*"],
         )
 
-    def _recovery(self) -> Statement:
-        """Keep the key from being locked out for good when its administrators are deleted: never to use it."""
+    def _delegation(self) -> Statement:
+        """Let IAM policies hand on the administration, never the use.
+
+        Without it nobody could deploy (KMS refuses a policy that its maker cannot change, and who deploys is
+        not known here), and a key whose administrators are deleted would be locked for good.
+        """
         return Statement(
-            sid="AccountMayRecoverThePolicy",
-            actions=["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"],
+            sid="AccountMayDelegateAdministration",
+            actions=_ADMINISTRATION,
             principals={"AWS": [self._root()]},
             resources=["*"],
         )
@@ -211,12 +218,7 @@ class KeyRing(pulumi.ComponentResource):
             actions=_USE,
             principals={"AWS": [self._root()]},
             resources=["*"],
-            conditions={
-                "StringEquals": {
-                    "kms:CallerAccount": self._account_id,
-                    "kms:ViaService": _via(domain, region),
-                }
-            },
+            conditions={"StringEquals": self._through(_SERVICES_OF[domain], region)},
         )
 
     def _grants(self, domain: Domain, region: str) -> Statement:
@@ -227,18 +229,47 @@ class KeyRing(pulumi.ComponentResource):
             principals={"AWS": [self._root()]},
             resources=["*"],
             conditions={
-                "StringEquals": {
-                    "kms:CallerAccount": self._account_id,
-                    "kms:ViaService": _via(domain, region),
-                },
+                "StringEquals": self._through(_SERVICES_OF[domain], region),
                 "Bool": {"kms:GrantIsForAWSResource": "true"},
             },
         )
 
+    def _through(self, services: Sequence[str], region: str) -> dict[str, str | list[str]]:
+        return {
+            "kms:CallerAccount": self._account_id,
+            "kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services],
+        }
+
+    def _auto_scaling(self, region: str) -> list[Statement]:
+        """Let auto-scaling groups start machines with encrypted disks.
+
+        Their service-linked role has no IAM policy for our keys (EC2 Auto Scaling User Guide, "Required AWS
+        KMS key policy for use with encrypted volumes"). It is named in a condition, since a principal would
+        have to exist before the account's first group makes it.
+        """
+        role = "role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+        only: Conditions = {
+            "ArnEquals": {"aws:PrincipalArn": f"arn:{self._partition}:iam::{self._account_id}:{role}"},
+            "StringEquals": self._through(["ec2"], region),
+        }
+        return [
+            Statement(
+                sid="AutoScalingMayUse", actions=_USE, principals="*", resources=["*"], conditions=only
+            ),
+            Statement(
+                sid="AutoScalingMayHoldGrants",
+                actions=["kms:CreateGrant"],
+                principals="*",
+                resources=["*"],
+                conditions={**only, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+            ),
+        ]
+
     def _log_services(self, region: str) -> list[Statement]:
         """Let the services that write logs and alerts use the key for this account's own only."""
         groups = f"arn:{self._partition}:logs:{region}:{self._account_id}:log-group:*"
-        own = {"StringEquals": {"aws:SourceAccount": self._account_id}}
+        topics = f"arn:{self._partition}:sns:{region}:{self._account_id}:*"
+        own: Conditions = {"StringEquals": {"aws:SourceAccount": self._account_id}}
         return [
             Statement(
                 sid="LogGroupsOfThisAccount",
@@ -248,11 +279,20 @@ class KeyRing(pulumi.ComponentResource):
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
             ),
             Statement(
-                sid="AlarmsAndEventsOfThisAccount",
+                sid="AlarmsOfThisAccount",
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                principals={"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                principals={"Service": ["cloudwatch.amazonaws.com"]},
                 resources=["*"],
                 conditions=own,
+            ),
+            # EventBridge names no source account to KMS (SNS Developer Guide, "Managing Amazon SNS encryption
+            # keys and costs"); the topic, whose policy asks for one, is this account's.
+            Statement(
+                sid="EventsToTopicsOfThisAccount",
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                principals={"Service": ["events.amazonaws.com"]},
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}},
             ),
             Statement(
                 sid="TrailsOfThisAccount",
@@ -264,5 +304,16 @@ class KeyRing(pulumi.ComponentResource):
         ]
 
 
-def _via(domain: Domain, region: str) -> list[str]:
-    return [f"{service}.{region}.amazonaws.com" for service in _SERVICES_OF[domain]]
+def _check(
+    administrator_arns: Sequence[pulumi.Input[str]], deletion_window_days: int, brought: Mapping[Domain, str]
+) -> None:
+    if not administrator_arns:
+        raise ValueError("administrator_arns is empty; name at least one role that may administer the keys")
+    if not 7 <= deletion_window_days <= 30:
+        raise ValueError(f"deletion_window_days is {deletion_window_days}; KMS knows 7 to 30")
+    if unknown := sorted(set(brought) - set(DOMAINS)):
+        raise ValueError(f"existing names {unknown[0]!r}; the domains are {', '.join(DOMAINS)}")
+    if len(set(brought.values())) < len(brought):
+        raise ValueError("existing names one key for two domains; bring one for each")
+    if "backup" in brought and ":key/mrk-" not in brought["backup"]:
+        raise ValueError("existing['backup'] is no multi-Region key (key/mrk-...), so it can have no replica")

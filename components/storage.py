@@ -6,6 +6,7 @@ default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.documents import Statement, policy_document
+from components.documents import Conditions, Statement, policy_document
 from components.keys import Domain
 
 ABORT_UPLOADS_DAYS = 7
@@ -41,7 +42,7 @@ class SecureBucket(pulumi.ComponentResource):
 
     Attributes:
         bucket: Name of the bucket.
-        arn: ARN of the bucket.
+        arn: ARN of the bucket, once it keeps versions: nothing can be replicated here before.
     """
 
     bucket: pulumi.Output[str]
@@ -77,16 +78,22 @@ class SecureBucket(pulumi.ComponentResource):
             extra_statements: Further statements of the bucket policy, service deliveries for instance.
 
         Raises:
-            ValueError: the name is none that S3 takes, or a number of days is not positive.
+            ValueError: the name is none that S3 takes, a number of days is not positive, or there is
+                replication without a boundary for its role.
         """
         super().__init__("secureml:storage:SecureBucket", name, None, opts)
         _check(bucket_name, noncurrent_days)
         if lock and lock.days < 1:
             raise ValueError(f"lock.days is {lock.days}; write one day or more")
+        if replication and permissions_boundary_arn is None:
+            raise ValueError(
+                "permissions_boundary_arn is missing; replication has a role, and every role a boundary"
+            )
         self._name = name
         made = _bucket(self, name, bucket_name, data_domain, object_lock=lock is not None)
-        self.bucket, self.arn = made.bucket, made.arn
         versioning = _guards(self, name, made, noncurrent_days)
+        self.bucket = made.bucket
+        self.arn = pulumi.Output.all(made.arn, versioning.id).apply(lambda known: str(known[0]))
         self._encrypt(made, key_arn)
         if lock:
             self._lock(made, lock, versioning)
@@ -97,7 +104,7 @@ class SecureBucket(pulumi.ComponentResource):
             target_prefix=f"{bucket_name}/",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        _policy(self, name, made, [*_refusals(made), _only_under(made, key_arn), *extra_statements])
+        _policy(self, name, made, [*_refusals(made), *_only_under(made, key_arn), *extra_statements])
         if replication:
             self._replicate(made, replication, key_arn, permissions_boundary_arn, versioning)
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
@@ -165,10 +172,6 @@ class SecureBucket(pulumi.ComponentResource):
         key_arn: pulumi.Input[str],
         permissions_boundary_arn: pulumi.Input[str] | None,
     ) -> aws.iam.Role:
-        if permissions_boundary_arn is None:
-            raise ValueError(
-                "permissions_boundary_arn is missing; replication has a role, and every role a boundary"
-            )
         role = aws.iam.Role(
             f"{self._name}-replication",
             description=pulumi.Output.concat("Copies new versions out of ", made.bucket),
@@ -237,7 +240,8 @@ class AccessLogBucket(pulumi.ComponentResource):
 
 
 def _check(bucket_name: str, noncurrent_days: int) -> None:
-    if not 3 <= len(bucket_name) <= 63 or bucket_name != bucket_name.lower() or "_" in bucket_name:
+    # Without the dots that S3 admits: they break TLS host names (S3 User Guide, "Bucket naming rules").
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket_name):
         raise ValueError(
             f"bucket_name {bucket_name!r} is none that S3 takes; write 3 to 63 lower-case letters, digits or dashes"
         )
@@ -338,16 +342,36 @@ def _refusals(made: aws.s3.Bucket) -> list[Statement]:
     ]
 
 
-def _only_under(made: aws.s3.Bucket, key_arn: pulumi.Input[str]) -> Statement:
-    """Refuse objects that name another key; those that name none fall under the bucket's default."""
-    return Statement(
-        sid="RefuseOtherKeys",
-        effect="Deny",
-        actions=["s3:PutObject"],
-        principals="*",
-        resources=[_objects(made)],
-        conditions={"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key_arn}},
-    )
+def _only_under(made: aws.s3.Bucket, key_arn: pulumi.Input[str]) -> list[Statement]:
+    """Refuse objects that name another encryption; those that name none fall under the bucket's default."""
+    encryption = "s3:x-amz-server-side-encryption"
+    by_customer = f"{encryption}-customer-algorithm"
+
+    def refuse(sid: str, conditions: Conditions) -> Statement:
+        return Statement(
+            sid=sid,
+            effect="Deny",
+            actions=["s3:PutObject"],
+            principals="*",
+            resources=[_objects(made)],
+            conditions=conditions,
+        )
+
+    return [
+        refuse("RefuseOtherKeys", _named_but_not(f"{encryption}-aws-kms-key-id", key_arn)),
+        refuse("RefuseOtherEncryption", _named_but_not(encryption, "aws:kms")),
+        # Whoever brings the key can take the data hostage with it.
+        refuse("RefuseKeysOfTheCaller", {"Null": {by_customer: "false"}}),
+    ]
+
+
+def _named_but_not(header: str, value: pulumi.Input[str]) -> Conditions:
+    """Return what holds when a header is there with another value.
+
+    Without ``Null`` it would also hold when the header is absent, with ``IfExists`` or without (IAM User Guide,
+    "IAM JSON policy elements: Condition operators").
+    """
+    return {"StringNotEquals": {header: value}, "Null": {header: "false"}}
 
 
 def _log_delivery(made: aws.s3.Bucket, account_id: str) -> Statement:

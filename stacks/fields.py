@@ -86,6 +86,7 @@ AccountId = Annotated[str, matching(r"\d{12}", "is not an AWS account id; write 
 Email = Annotated[
     str, matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an e-mail address; write one like team@example.org")
 ]
+Range = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]
 SshRange = Annotated[str, AfterValidator(_ssh_range)]
 SshPublicKey = Annotated[str, AfterValidator(_ssh_public_key)]
 ZoneLetter = Annotated[str, matching(r"[a-f]", "is not the letter of a zone; write a, b or c")]

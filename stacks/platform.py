@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.addressing import TierPlan
 from components.alerts import AlertTopic
 from components.bastion import Bastion
 from components.data_api import DataApiBoundary
@@ -238,7 +237,7 @@ def _bastion(
         public_subnet_ids=network.public_subnet_ids,
         allowed_cidrs=settings.bastion.allowed_cidrs,
         public_keys=settings.bastion.public_keys,
-        destination_cidrs=_private_cidrs(settings),
+        destination_cidrs=network.private_cidrs,
         s3_prefix_list_id=network.s3_prefix_list_id,
         endpoint_security_group_id=network.endpoint_security_group_id,
         key_arn=keys.platform_arn,
@@ -252,13 +251,6 @@ def _bastion(
         idle_timeout_minutes=settings.bastion.idle_timeout_minutes,
         opts=regions.at_home,
     )
-
-
-def _private_cidrs(settings: Settings) -> tuple[str, ...]:
-    """Return where the bastion may go on to: the private tier; in a VPC of the caller's, its whole range."""
-    if settings.network.existing:
-        return (settings.network.cidr_block,)
-    return TierPlan.split(settings.network.cidr_block, zones=len(settings.network.zones)).private
 
 
 def _database(

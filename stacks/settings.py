@@ -13,9 +13,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.addressing import TierPlan
+from components.network_acls import MAX_SSH_RANGES
 from stacks.fields import (
     AccountId,
     Email,
+    Range,
     SshPublicKey,
     SshRange,
     SubnetId,
@@ -103,6 +105,8 @@ class ExistingVpc(Section):
     public_subnet_ids: Annotated[tuple[SubnetId, ...], Field(min_length=2)]
     private_subnet_ids: Annotated[tuple[SubnetId, ...], Field(min_length=2)]
     isolated_subnet_ids: Annotated[tuple[SubnetId, ...], Field(min_length=2)]
+    private_cidrs: Annotated[tuple[Range, ...], Field(min_length=1)]
+    """Address ranges of the private subnets: where the bastion may go on to."""
     endpoint_security_group_id: Annotated[
         str, matching(r"sg-[0-9a-f]{8,17}", "is not a security group id; write one like sg-0abc1234")
     ]
@@ -119,7 +123,7 @@ class Network(Section):
     zones: tuple[ZoneLetter, ...]
     """Letters of two or three availability zones: ``[a, b, c]``."""
     nat_gateways: Literal["one", "per-zone"] = "per-zone"
-    allowed_egress_domains: tuple[str, ...] | None = None
+    allowed_egress_domains: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """When given, a network firewall lets the private tier reach these domains and nothing else."""
     existing: ExistingVpc | None = None
 
@@ -168,6 +172,15 @@ class Bastion(Section):
                     raise wrong(
                         f"allowed_cidrs[{index}]", f"overlaps allowed_cidrs[{earlier}]; keep one of the two"
                     )
+        merged = list(
+            ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))
+        )
+        if len(merged) > MAX_SSH_RANGES:
+            raise wrong(
+                "allowed_cidrs",
+                f"{len(merged)} IPv4 ranges; a network ACL has room for {MAX_SSH_RANGES}: "
+                "approve a network instead of single addresses",
+            )
         return self
 
 

@@ -6,8 +6,6 @@ from controls import acc, dat, iam, key, net, res, sto
 from machinery.control import Control
 
 CATALOGUE: tuple[Control, ...] = tuple(
-    control
-    for family in (net, acc, iam, key, dat, sto, res)
-    for control in family.catalogue.controls
+    control for family in (net, acc, iam, key, dat, sto, res) for control in family.catalogue.controls
 )
 """Every control of the pack, family by family."""

@@ -240,9 +240,9 @@ def _enabled(versioning: Node) -> Outcomes:
 def bucket_is_encrypted(bucket: Resource, stack: Stack) -> Outcomes:
     # S3 cannot deliver server access logs into a bucket with SSE-KMS (S3 User Guide, "Enabling Amazon S3
     # server access logging"): one that takes these, and nothing else at all, may have SSE-S3.
-    own = all(algorithm == "AES256" for algorithm in _algorithms(bucket, stack))
-    if own and _takes_only_access_logs(bucket, stack):
-        if any(_lets_others_write(statement) for statement in _bucket_statements(bucket, stack)):
+    sse_s3 = all(algorithm == "AES256" for algorithm in _algorithms(bucket, stack))
+    if sse_s3 and _takes_only_access_logs(bucket, stack):
+        if _others_write(bucket, stack):
             yield bucket.violation("", "is without a key of ours, and takes more than server access logs")
         return
     separate = _encryptions(bucket, stack)
@@ -287,14 +287,32 @@ def _customer_key(rule: Node) -> Outcomes:
 
 
 LOG_DELIVERY = "logging.s3.amazonaws.com"
+_IDENTITY_POLICIES = (
+    "aws:iam/policy:Policy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/groupPolicy:GroupPolicy",
+    "aws:iam/userPolicy:UserPolicy",
+)
 
 
-def _lets_others_write(statement: Statement) -> bool:
-    if not any(statement.grants(action) for action in ("s3:PutObject", "s3:ReplicateObject")):
-        return False
-    return bool(statement.not_principals) or any(
-        (principal.kind, principal.name) != ("Service", LOG_DELIVERY) for principal in statement.principals
+def _others_write(bucket: Resource, stack: Stack) -> bool:
+    """Say whether the bucket's policy, or one that names the bucket, lets anybody but S3 put objects."""
+    for statement in _bucket_statements(bucket, stack):
+        others = any((p.kind, p.name) != ("Service", LOG_DELIVERY) for p in statement.principals)
+        if _puts_objects(statement) and (others or statement.not_principals):
+            return True
+    name = bucket.value.get("bucket")
+    return any(
+        _puts_objects(statement) and _mentions(list(statement.resources), name)
+        for policy in stack.of(*_IDENTITY_POLICIES)
+        if bucket.urn in policy.property_dependencies.get("policy", ())
+        or _mentions(policy.value.get("policy"), name)
+        for statement in statements(policy, "policy")
     )
+
+
+def _puts_objects(statement: Statement) -> bool:
+    return any(statement.grants(action) for action in ("s3:PutObject", "s3:ReplicateObject"))
 
 
 @catalogue.stack(

@@ -215,6 +215,12 @@ def _reached_by_legacy_rules(*callers: str, **source: object) -> None:
     docdb(vpc_security_group_ids=[data.id])()
 
 
+def _reached_by_a_group_of_elsewhere() -> None:
+    groups = [_group("api").id, aws.ec2.Vpc("elsewhere").default_security_group_id]
+    rule = _inline(security_groups=groups)
+    instance(vpc_security_group_ids=[_group("data", ingress=[rule]).id])()
+
+
 def _reached_through_two_groups(*, second_caller: bool) -> None:
     one, two, api = _group("one"), _group("two"), _group("api")
     _rule("one", one, referenced_security_group_id=api.id)
@@ -268,14 +274,28 @@ def _workgroup(value: str, *, public: bool = False) -> None:
     )
 
 
-def _proxy(*, tls: bool = True, iam: str = "REQUIRED") -> None:
-    aws.rds.Proxy(
+def _proxy(*, tls: bool = True, iam: str | None = "REQUIRED") -> None:
+    secret = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:s"
+    _made(
+        aws.rds.Proxy,
         "db",
         engine_family="POSTGRESQL",
         role_arn=f"arn:aws:iam::{ACCOUNT}:role/proxy",
         vpc_subnet_ids=["subnet-1"],
         require_tls=tls,
-        auths=[{"iam_auth": iam, "secret_arn": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:s"}],
+        auths=[{"iam_auth": iam, "secret_arn": secret}] if iam else [],
+    )
+
+
+def _elastic(auth_type: str) -> None:
+    aws.docdb.ElasticCluster(
+        "db",
+        admin_user_name="root",
+        admin_user_password=f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:s",
+        auth_type=auth_type,
+        shard_capacity=2,
+        shard_count=1,
+        kms_key_id=KEY,
     )
 
 
@@ -312,7 +332,7 @@ def _volume_shared_with(account: str) -> None:
     aws.ec2.SnapshotCreateVolumePermission("share", snapshot_id="snap-1", account_id=account)
 
 
-def _secret(*, recovery_days: int | None = None, rules: dict[str, Any] | None = None) -> None:
+def _secret(*, recovery_days: int | None = None, rules: dict[str, Any] | None = None, **more: object) -> None:
     secret = aws.secretsmanager.Secret("secret", recovery_window_in_days=recovery_days)
     if rules is not None:
         _made(
@@ -320,7 +340,8 @@ def _secret(*, recovery_days: int | None = None, rules: dict[str, Any] | None = 
             "rotation",
             secret_id=secret.id,
             rotation_lambda_arn=f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:rotate",
-            rotation_rules=rules,
+            rotation_rules=rules or None,
+            **more,
         )
 
 
@@ -527,6 +548,18 @@ CASES = [
         violating=instance(vpc_security_group_ids=["sg-0123456789abcdef0"]),
         mentions="not of this stack",
     ),
+    Case(
+        control="DAT-03",
+        compliant=lambda: _reached_by_inline_rules("api"),
+        violating=_reached_by_a_group_of_elsewhere,
+        mentions="not of this stack",
+    ),
+    Case(
+        control="DAT-03",
+        compliant=lambda: _reached_by_legacy_rules("api"),
+        violating=lambda: _reached_by_legacy_rules("api", self=True),
+        mentions="more than one security group",
+    ),
     # TLS: the parameter, its default by version, every engine.
     Case(
         control="DAT-04",
@@ -604,6 +637,14 @@ CASES = [
     Case(
         control="DAT-04", compliant=memorydb(), violating=memorydb(tls_enabled=False), mentions="tlsEnabled"
     ),
+    Case(
+        control="DAT-04",
+        compliant=lambda: _cluster_with_parameters(
+            "aurora-mysql", "aurora-mysql8.0", require_secure_transport="1"
+        ),
+        violating=lambda: _cluster_with_parameters("db2-se", "db2-se-11.5", something="1"),
+        mentions="no parameter is known",
+    ),
     # IAM authentication.
     Case(
         control="DAT-05",
@@ -624,6 +665,12 @@ CASES = [
         mentions="iamDatabaseAuthenticationEnabled",
     ),
     Case(control="DAT-05", compliant=_proxy, violating=lambda: _proxy(iam="DISABLED"), mentions="iamAuth"),
+    Case(
+        control="DAT-05",
+        compliant=_proxy,
+        violating=lambda: _proxy(iam=None),
+        mentions="auths: do not require",
+    ),
     # Passwords: literal, secret, write-only, computed, or nobody's.
     Case(
         control="DAT-06",
@@ -686,6 +733,18 @@ CASES = [
         compliant=cache(),
         violating=cache(auth_token="x" * 20),
         mentions="authToken",
+    ),
+    Case(
+        control="DAT-06",
+        compliant=lambda: _elastic("SECRET_ARN"),
+        violating=lambda: _elastic("PLAIN_TEXT"),
+        mentions="adminUserPassword",
+    ),
+    Case(
+        control="DAT-06",
+        compliant=lambda: aws.redshiftserverless.Namespace("db", namespace_name="n"),
+        violating=lambda: aws.redshiftserverless.Namespace("db", namespace_name="n", admin_username="root"),
+        mentions="manageAdminPassword",
     ),
     # Deletion.
     Case(
@@ -901,6 +960,24 @@ CASES = [
         compliant=lambda: _secret(recovery_days=7, rules={"automatically_after_days": 30}),
         violating=lambda: _secret(recovery_days=0, rules={"automatically_after_days": 30}),
         mentions="recoveryWindowInDays",
+    ),
+    Case(
+        control="DAT-13",
+        compliant=lambda: _secret(rules={"automatically_after_days": 90}, rotation_enabled=True),
+        violating=lambda: _secret(rules={"automatically_after_days": 90}, rotation_enabled=False),
+        mentions="rotationEnabled",
+    ),
+    Case(
+        control="DAT-13",
+        compliant=lambda: _secret(rules={"automatically_after_days": 1}),
+        violating=lambda: _secret(rules={}),
+        mentions="rotationRules: are missing",
+    ),
+    Case(
+        control="DAT-13",
+        compliant=lambda: _secret(rules={"automatically_after_days": 1}),
+        violating=lambda: _secret(rules={"duration": "3h"}),
+        mentions="says no interval",
     ),
     # Standby of clusters.
     Case(

@@ -172,8 +172,13 @@ def _replica_into(bucket: aws.s3.Bucket) -> None:
     )
 
 
-def _reader(bucket: aws.s3.Bucket) -> None:
-    aws.iam.RolePolicy("auditor", role="auditor", policy=_document(bucket, Effect="Allow", Principal=None))
+def _granting(action: str) -> Part:
+    """A role's policy on the bucket."""
+    return lambda bucket: aws.iam.RolePolicy(
+        "grant",
+        role="auditor",
+        policy=_document(bucket, Effect="Allow", Principal=None, Condition=None, Action=action),
+    )
 
 
 def _logging_to(encryption: Part | None, *, inline: bool = False) -> Program:
@@ -560,7 +565,7 @@ CASES = [
     ),
     Case(
         control="STO-05",
-        compliant=_logged(_reader),
+        compliant=_logged(_granting("s3:GetObject")),
         violating=_logged(_load_balancer),
         mentions="not aws:kms",
     ),
@@ -569,6 +574,12 @@ CASES = [
         compliant=_logged(domain=None),
         violating=_logged(domain="data"),
         mentions="not aws:kms",
+    ),
+    Case(
+        control="STO-05",
+        compliant=_logged(_granting("s3:Get*")),
+        violating=_logged(_granting("s3:Put*")),
+        mentions="takes more than server access logs",
     ),
     Case(control="STO-05", compliant=_logged(), violating=_logged(_flow_logs), mentions="not aws:kms"),
     Case(control="STO-05", compliant=_logged(), violating=_logged(_object), mentions="not aws:kms"),

@@ -96,6 +96,12 @@ MISTAKES: list[tuple[Change, str, str]] = [
         "bastion.allowed_cidrs[0]",
         "overlaps network.cidr_block",
     ),
+    (
+        edit("bastion.allowed_cidrs", [f"203.0.113.{n}/32" for n in range(0, 60, 2)]),
+        "bastion.allowed_cidrs",
+        "30 IPv4 ranges; a network ACL has room for 14",
+    ),
+    (edit("network.allowed_egress_domains", []), "network.allowed_egress_domains", "write 1 or more"),
     (edit("bastion.public_keys", [PRIVATE_KEY]), "bastion.public_keys[0]", "is a private key"),
     (
         edit("bastion.public_keys", ["ssh-ed25519 garbage"]),
