@@ -307,7 +307,7 @@ def _check(
     if len(subnet_ids) < 2:
         raise ValueError(f"subnet_ids names {len(subnet_ids)} subnet; a subnet group spans two zones or more")
     # Amazon RDS User Guide, "Managing capacity automatically with storage autoscaling".
-    least = math.ceil(allocated_storage_gb * 1.1)
+    least = math.ceil(allocated_storage_gb * 11 / 10)
     if max_allocated_storage_gb < least:
         raise ValueError(f"max_allocated_storage_gb is {max_allocated_storage_gb}; write {least} or more")
     if not 7 <= backup_retention_days <= 35:

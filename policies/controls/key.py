@@ -1,7 +1,138 @@
-"""KEY."""
+"""KEY: encryption keys, who holds them, and what is encrypted with which."""
 
 from __future__ import annotations
 
-from machinery.control import Catalogue
+from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
+from machinery.documents import statements
+from machinery.grants import names_whom
+from machinery.stack import Stack
+from machinery.subject import Node, Outcomes, Resource, per_item
 
 catalogue = Catalogue()
+
+KEY = "aws:kms/key:Key"
+REPLICA = "aws:kms/replicaKey:ReplicaKey"
+EXTERNAL = "aws:kms/externalKey:ExternalKey"
+ALIAS = "aws:kms/alias:Alias"
+
+BUCKET = "aws:s3/bucket:Bucket"
+BUCKET_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+
+
+@catalogue.resource(
+    "KEY-01",
+    "Keys rotate",
+    severity=HIGH,
+    on=KEY,
+    remedy="Set enable_key_rotation to True.",
+    references=References(cis=["3.6"], fsbp=["KMS.4"], nist=["SC-12"], pci=["3.7.4"]),
+)
+def keys_rotate(key: Resource) -> Outcomes:
+    # KMS rotates symmetric keys of its own only.
+    symmetric = key.switch("customerMasterKeySpec", absent="SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT"
+    if symmetric and not key.has("customKeyStoreId") and not key.switch("enableKeyRotation", absent=False):
+        yield key.violation("enableKeyRotation", "is off")
+
+
+@catalogue.resource(
+    "KEY-02",
+    "A key that is deleted by mistake can be saved for as long as the profile asks",
+    severity=HIGH,
+    on=(KEY, REPLICA, EXTERNAL),
+    remedy="Set deletion_window_in_days to 30, or leave it out.",
+    references=References(fsbp=["KMS.3"]),
+)
+def deletion_waits(key: Resource) -> Outcomes:
+    floor = key.declared.floors.key_deletion_days
+    if key.switch("deletionWindowInDays", absent=30) < floor:
+        yield key.violation("deletionWindowInDays", f"is shorter than {floor} days")
+
+
+@catalogue.resource(
+    "KEY-03",
+    "No key policy admits everybody",
+    severity=CRITICAL,
+    on=(KEY, REPLICA, EXTERNAL, "aws:kms/keyPolicy:KeyPolicy"),
+    remedy="Name the principals, or bind the statement by kms:CallerAccount or aws:PrincipalOrgID.",
+    references=References(fsbp=["KMS.5"], nist=["AC-3"]),
+)
+def no_key_for_everybody(key: Resource) -> Outcomes:
+    for statement in statements(key, "policy"):
+        if statement.allows and statement.everyone and not names_whom(statement):
+            yield key.violation(statement.path, "admits everybody")
+
+
+_KEYED: dict[str, str] = {
+    "aws:backup/vault:Vault": "kmsKeyArn",
+    "aws:cloudtrail/trail:Trail": "kmsKeyId",
+    "aws:cloudwatch/logGroup:LogGroup": "kmsKeyId",
+    "aws:dynamodb/table:Table": "serverSideEncryption.kmsKeyArn",
+    "aws:ebs/defaultKmsKey:DefaultKmsKey": "keyArn",
+    "aws:ebs/volume:Volume": "kmsKeyId",
+    "aws:ecr/repository:Repository": "encryptionConfigurations.kmsKey",
+    "aws:efs/fileSystem:FileSystem": "kmsKeyId",
+    "aws:eks/cluster:Cluster": "encryptionConfig.provider.keyArn",
+    "aws:fsx/lustreFileSystem:LustreFileSystem": "kmsKeyId",
+    "aws:kinesis/stream:Stream": "kmsKeyId",
+    "aws:lambda/function:Function": "kmsKeyArn",
+    "aws:rds/cluster:Cluster": "kmsKeyId",
+    "aws:rds/instance:Instance": "kmsKeyId",
+    "aws:secretsmanager/secret:Secret": "kmsKeyId",
+    "aws:sns/topic:Topic": "kmsMasterKeyId",
+    "aws:sqs/queue:Queue": "kmsMasterKeyId",
+}
+"""What stores data, and the property that names its key. Buckets have a control of their own (STO-05)."""
+
+_DISKS: dict[str, tuple[tuple[str, str], ...]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": (("blockDeviceMappings", "ebs.kmsKeyId"),),
+    "aws:ec2/instance:Instance": (("rootBlockDevice", "kmsKeyId"), ("ebsBlockDevices", "kmsKeyId")),
+}
+
+
+@catalogue.stack(
+    "KEY-04",
+    "Whatever stores data names a customer-managed key",
+    severity=HIGH,
+    on=(*_KEYED, *_DISKS),
+    remedy="Name the key of the data domain (kms_key_id and its kin) instead of leaving it to AWS's own.",
+    references=References(
+        nist=["SC-28(1)"], pci=["3.5.1"], hipaa=["164.312(a)(2)(iv)"], fsbp=["SNS.1", "SQS.1"]
+    ),
+)
+def data_is_under_a_key_of_ours(resource: Resource, stack: Stack) -> Outcomes:
+    if path := _KEYED.get(resource.type):
+        yield from _named(resource, path, resource, stack)
+    for disks, key in _DISKS.get(resource.type, ()):
+        yield from per_item(resource.items(disks), lambda disk, key=key: _named(disk, key, resource, stack))  # type: ignore[misc]
+
+
+def _named(node: Node, path: str, resource: Resource, stack: Stack) -> Outcomes:
+    if not node.has(path):
+        yield node.violation(path, "is missing, so AWS's own key is used")
+        return
+    whole = f"{node.path}.{path}" if node.path else path
+    if stack.targets(resource, whole, KEY, REPLICA, EXTERNAL, ALIAS):
+        return
+    # A key that was brought along is named in full; an unknown one that nothing here makes stays open.
+    text = str(node.reference(path))
+    if "alias/aws/" in text or not (":key/" in text or ":alias/" in text or text.startswith("alias/")):
+        yield node.violation(path, "names no customer-managed key")
+
+
+@catalogue.stack(
+    "KEY-05",
+    "A key serves one data domain",
+    severity=MEDIUM,
+    on=(KEY, REPLICA),
+    remedy="Give each data domain (tag data-domain) a key of its own.",
+    references=References(nist=["SC-12"]),
+)
+def a_key_serves_one_domain(key: Resource, stack: Stack) -> Outcomes:
+    domains = {key.switch("tags.data-domain")}
+    for type_, path in _KEYED.items():
+        domains |= {user.switch("tags.data-domain") for user in stack.referrers(key, path, type_)}
+    for encryption in stack.of(BUCKET_ENCRYPTION):
+        if stack.refers(encryption, "rules", key):
+            domains |= {b.switch("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
+    if len(domains - {None}) > 1:
+        yield key.violation("", "is shared by several data domains")

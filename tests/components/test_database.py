@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from blueprint.graph import Graph
-from components.alerts import AlertTopic
 from components.database import Database
-from tests.components.support import ACCOUNT, BOUNDARY, HOME, TOPIC, built, key, one, statements
+from tests.components.support import ACCOUNT, BOUNDARY, HOME, TOPIC, built, key, named, one, statements
 
 
 def database(**changed: Any) -> Graph:
@@ -72,7 +71,38 @@ def test_plain_connections_are_refused_and_statements_audited(graph: Graph) -> N
     values = {p["name"]: p["value"] for p in group["parameters"]}
     assert values["rds.force_ssl"] == "1"
     assert "pgaudit" in values["shared_preload_libraries"]
-    assert values["pgaudit.log_parameter"] == "0", "the audit trail must not copy the data"
+    assert {"read", "write", "ddl", "role"} <= set(values["pgaudit.log"].split(","))
+
+
+def test_the_log_copies_neither_data_nor_passwords(graph: Graph) -> None:
+    values = {
+        p["name"]: p["value"]
+        for p in one(graph, "aws:rds/parameterGroup:ParameterGroup").inputs["parameters"]
+    }
+    assert values["pgaudit.log_parameter"] == "0"
+    assert values["log_error_verbosity"] == "terse"
+    assert values["log_statement"] == "none"
+    assert "log_min_duration_statement" not in values
+
+
+def test_parameters_that_need_a_restart_wait_for_one(graph: Graph) -> None:
+    parameters = one(graph, "aws:rds/parameterGroup:ParameterGroup").inputs["parameters"]
+    waiting = {p["name"] for p in parameters if p["applyMethod"] == "pending-reboot"}
+    assert waiting == {"shared_preload_libraries", "max_connections"}
+
+
+def test_the_parameters_are_of_the_engines_version() -> None:
+    graph = database(engine_version="16.4")
+    assert one(graph, "aws:rds/parameterGroup:ParameterGroup").inputs["family"] == "postgres16"
+
+
+def test_the_monitoring_role_may_monitor_before_it_is_used(graph: Graph) -> None:
+    role = one(graph, "aws:iam/role:Role")
+    assert role.inputs["permissionsBoundary"] == BOUNDARY
+    (trust,) = statements(role, "assumeRolePolicy")
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    attached = one(graph, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert attached.urn in one(graph, "aws:rds/instance:Instance").dependencies
 
 
 def test_logs_go_to_groups_that_are_encrypted_before_rds_makes_its_own(graph: Graph) -> None:
@@ -104,22 +134,21 @@ def test_alarms_reach_somebody(graph: Graph) -> None:
     assert all(a.inputs["alarmActions"] == [TOPIC] for a in alarms)
 
 
+def test_an_alarm_comes_before_connections_run_out() -> None:
+    alarm = named(
+        database(max_connections=50), "aws:cloudwatch/metricAlarm:MetricAlarm", "DatabaseConnections"
+    )
+    assert alarm.inputs["threshold"] == 40
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
-    [({"subnet_ids": ["subnet-1"]}, "subnet_ids"), ({"backup_retention_days": 1}, "7 to 35")],
+    [
+        ({"subnet_ids": ["subnet-1"]}, "subnet_ids"),
+        ({"backup_retention_days": 1}, "7 to 35"),
+        ({"max_allocated_storage_gb": 100}, "max_allocated_storage_gb is 100; write 110 or more"),
+    ],
 )
 def test_a_wrong_argument_is_named(changed: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         database(**changed)
-
-
-def test_only_this_accounts_alarms_publish() -> None:
-    graph = built(
-        lambda opts, _: AlertTopic(
-            "a", key_arn=key("logs"), email="x@example.org", account_id=ACCOUNT, region=HOME, opts=opts
-        )
-    )
-    for granted in statements(one(graph, "aws:sns/topicPolicy:TopicPolicy")):
-        if granted["Effect"] == "Allow":
-            assert granted["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-    assert one(graph, "aws:sns/topic:Topic").inputs["kmsMasterKeyId"] == key("logs")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pulumi
+import pulumi_aws as aws
 import pytest
 
 from blueprint.graph import Graph
 from components.documents import Statement
 from components.storage import AccessLogBucket, ObjectLock, Replication, SecureBucket
-from tests.components.support import ACCOUNT, BOUNDARY, built, key, one, statement, statements
+from tests.components.support import ACCOUNT, BOUNDARY, built, key, named, one, statement, statements
 
 LOCK = ObjectLock(mode="GOVERNANCE", days=90)
 REPLICATION = Replication(
@@ -90,10 +93,41 @@ def test_objects_are_encrypted_with_the_domains_key_and_no_other() -> None:
         "kmsMasterKeyId": key("data"),
     }
     assert rule["bucketKeyEnabled"]
-    refusal = statement(one(graph, "aws:s3/bucketPolicy:BucketPolicy"), "RefuseOtherKeys")
-    assert list(refusal["Condition"].values()) == [
-        {"s3:x-amz-server-side-encryption-aws-kms-key-id": key("data")}
-    ]
+
+
+HEADER = "s3:x-amz-server-side-encryption"
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        pytest.param({}, False, id="bucket-default"),
+        pytest.param({HEADER: "aws:kms"}, False, id="bucket-default-by-name"),
+        pytest.param(
+            {HEADER: "aws:kms", f"{HEADER}-aws-kms-key-id": key("data")}, False, id="the-buckets-key"
+        ),
+        pytest.param({HEADER: "aws:kms", f"{HEADER}-aws-kms-key-id": key("evil")}, True, id="another-key"),
+        pytest.param({HEADER: "AES256"}, True, id="keys-of-s3"),
+        pytest.param({f"{HEADER}-customer-algorithm": "AES256"}, True, id="key-of-the-caller"),
+    ],
+)
+def test_only_uploads_under_the_buckets_key_get_in(headers: dict[str, str], refused: bool) -> None:
+    policy = statements(one(bucket(), "aws:s3/bucketPolicy:BucketPolicy"))
+    uploads = [said for said in policy if said["Effect"] == "Deny" and said["Action"] == ["s3:PutObject"]]
+    assert any(_applies(said["Condition"], headers) for said in uploads) is refused
+
+
+def _applies(conditions: dict[str, dict[str, str]], headers: dict[str, str]) -> bool:
+    """Evaluate as IAM does: a negated operator holds for a key that is absent."""
+    holds: dict[str, Callable[[str, str], bool]] = {
+        "StringNotEquals": lambda header, value: headers.get(header) != value,
+        "Null": lambda header, value: (header not in headers) is (value == "true"),
+    }
+    return all(
+        holds[operator](header, value)
+        for operator, keys in conditions.items()
+        for header, value in keys.items()
+    )
 
 
 def test_access_is_recorded_elsewhere() -> None:
@@ -121,6 +155,35 @@ def test_replicas_carry_encrypted_objects_under_the_other_regions_key() -> None:
     assert rule["sourceSelectionCriteria"]["sseKmsEncryptedObjects"]["status"] == "Enabled"
 
 
+def test_a_replica_is_versioned_before_anything_is_copied_there() -> None:
+    def both(opts: pulumi.ResourceOptions, _: aws.Provider) -> None:
+        common: dict[str, Any] = {
+            "key_arn": key("data"),
+            "access_log_bucket": "smlp-test-logs",
+            "noncurrent_days": 30,
+            "opts": opts,
+        }
+        there = SecureBucket("there", bucket_name="smlp-test-there", data_domain="backup", **common)
+        SecureBucket(
+            "here",
+            bucket_name="smlp-test-here",
+            data_domain="data",
+            replication=Replication(destination_bucket_arn=there.arn, destination_key_arn=key("backup")),
+            permissions_boundary_arn=BOUNDARY,
+            **common,
+        )
+
+    graph = built(both)
+    copying = one(graph, "aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+    versioned = named(graph, "aws:s3/bucketVersioning:BucketVersioning", "there-versioning")
+    assert versioned.urn in copying.dependencies
+    assert copying.inputs["rules"][0]["destination"]["bucket"] == "arn:aws:s3:::smlp-test-there"
+
+
+def test_without_replication_there_is_no_role() -> None:
+    assert bucket().of("aws:iam/role:Role") == []
+
+
 def test_the_replicating_role_can_do_nothing_else() -> None:
     graph = bucket(replication=REPLICATION, permissions_boundary_arn=BOUNDARY)
     role = one(graph, "aws:iam/role:Role")
@@ -142,7 +205,14 @@ def test_further_statements_come_after_the_refusals() -> None:
         s["Sid"]
         for s in statements(one(bucket(extra_statements=[extra]), "aws:s3/bucketPolicy:BucketPolicy"))
     ]
-    assert sids == ["RefusePlainHttp", "RefuseOldTls", "RefuseOtherKeys", "Extra"]
+    assert sids == [
+        "RefusePlainHttp",
+        "RefuseOldTls",
+        "RefuseOtherKeys",
+        "RefuseOtherEncryption",
+        "RefuseKeysOfTheCaller",
+        "Extra",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +220,7 @@ def test_further_statements_come_after_the_refusals() -> None:
     [
         ({"bucket_name": "Data_Bucket"}, "bucket_name"),
         ({"bucket_name": "x" * 64}, "bucket_name"),
+        ({"bucket_name": "data/../logs"}, "bucket_name"),
         ({"noncurrent_days": 0}, "noncurrent_days"),
         ({"lock": ObjectLock(mode="GOVERNANCE", days=0)}, "lock.days"),
         ({"replication": REPLICATION}, "permissions_boundary_arn"),
