@@ -116,10 +116,14 @@ def _auditor(at: Surroundings) -> list[Statement]:
             resources=[at.arn("logs", "log-group:*")],
         ),
         Statement(
+            sid="ReadFindings",
+            actions=["access-analyzer:GetFindingV2", "access-analyzer:ListFindingsV2"],
+            resources=[at.arn("access-analyzer", "analyzer/*")],
+        ),
+        Statement(
             sid="ReadConfiguration",
             actions=[
                 "access-analyzer:ListAnalyzers",
-                "access-analyzer:ListFindingsV2",
                 "cloudtrail:DescribeTrails",
                 "cloudtrail:GetTrailStatus",
                 "cloudtrail:LookupEvents",

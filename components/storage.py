@@ -1,7 +1,8 @@
 """Object storage: one component for every bucket, private, versioned, encrypted and over TLS only.
 
 There is one kind beside it, the bucket that receives S3's own access logs: AWS delivers those only where the
-default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access logging").
+default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access logging") and nothing is locked
+("Object Lock considerations"). There the bucket policy refuses deletion instead.
 """
 
 from __future__ import annotations
@@ -213,29 +214,30 @@ class AccessLogBucket(pulumi.ComponentResource):
         bucket_name: str,
         account_id: str,
         noncurrent_days: int,
-        lock: ObjectLock,
+        retention_days: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the bucket; only S3's own log delivery, for buckets of this account, may write to it."""
+        """Make the bucket; S3's own log delivery writes, for buckets of this account, and nobody deletes.
+
+        A log goes ``retention_days`` after its delivery; what was put over it, ``noncurrent_days`` later.
+
+        Raises:
+            ValueError: the name is none that S3 takes, or a number of days is not positive.
+        """
         super().__init__("secureml:storage:AccessLogBucket", name, None, opts)
         _check(bucket_name, noncurrent_days)
-        made = _bucket(self, name, bucket_name, "logs", object_lock=True)
+        if retention_days < 1:
+            raise ValueError(f"retention_days is {retention_days}; write one day or more")
+        made = _bucket(self, name, bucket_name, "logs", object_lock=False)
         self.bucket, self.arn = made.bucket, made.arn
-        versioning = _guards(self, name, made, noncurrent_days)
+        _guards(self, name, made, noncurrent_days, retention_days)
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=made.bucket,
             rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        aws.s3.BucketObjectLockConfiguration(
-            f"{name}-lock",
-            bucket=made.bucket,
-            object_lock_enabled="Enabled",
-            rule={"default_retention": {"mode": lock.mode, "days": lock.days}},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )
-        _policy(self, name, made, [*_refusals(made), _log_delivery(made, account_id)])
+        _policy(self, name, made, [*_refusals(made), _refuse_deletion(made), _log_delivery(made, account_id)])
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 
 
@@ -264,7 +266,11 @@ def _bucket(
 
 
 def _guards(
-    parent: pulumi.ComponentResource, name: str, made: aws.s3.Bucket, noncurrent_days: int
+    parent: pulumi.ComponentResource,
+    name: str,
+    made: aws.s3.Bucket,
+    noncurrent_days: int,
+    retention_days: int | None = None,
 ) -> aws.s3.BucketVersioning:
     """Close the bucket to the public, turn its ACLs off, keep versions, and let old ones go."""
     under = pulumi.ResourceOptions(parent=parent)
@@ -286,23 +292,40 @@ def _guards(
     aws.s3.BucketLifecycleConfiguration(
         f"{name}-lifecycle",
         bucket=made.bucket,
-        rules=[
-            {
-                "id": "abort-uploads",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "abort_incomplete_multipart_upload": {"days_after_initiation": ABORT_UPLOADS_DAYS},
-            },
-            {
-                "id": "expire-old-versions",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "noncurrent_version_expiration": {"noncurrent_days": noncurrent_days},
-            },
-        ],
+        rules=_lifecycle(noncurrent_days, retention_days),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[versioning]),
     )
     return versioning
+
+
+def _lifecycle(
+    noncurrent_days: int, retention_days: int | None
+) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+    """Return the rules for the whole bucket; without ``retention_days`` only what is outdated goes."""
+    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
+        {
+            "id": "abort-uploads",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": ABORT_UPLOADS_DAYS},
+        },
+        {
+            "id": "expire-old-versions",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrent_version_expiration": {"noncurrent_days": noncurrent_days},
+        },
+    ]
+    if retention_days is not None:
+        rules.append(
+            {
+                "id": "expire",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "expiration": {"days": retention_days},
+            }
+        )
+    return rules
 
 
 def _policy(
@@ -372,6 +395,17 @@ def _named_but_not(header: str, value: pulumi.Input[str]) -> Conditions:
     "IAM JSON policy elements: Condition operators").
     """
     return {"StringNotEquals": {header: value}, "Null": {header: "false"}}
+
+
+def _refuse_deletion(made: aws.s3.Bucket) -> Statement:
+    """Leave deletion to the lifecycle rules, which no bucket policy binds."""
+    return Statement(
+        sid="RefuseDeletion",
+        effect="Deny",
+        actions=["s3:DeleteObject", "s3:DeleteObjectVersion"],
+        principals="*",
+        resources=[_objects(made)],
+    )
 
 
 def _log_delivery(made: aws.s3.Bucket, account_id: str) -> Statement:

@@ -136,7 +136,7 @@ def _keys(settings: Settings, regions: Regions, roles: PlatformRoles) -> KeyRing
 def _buckets(settings: Settings, regions: Regions, roles: PlatformRoles, keys: KeyRing) -> None:
     """Make a bucket for data, models and the audit trail, and their replicas where the profile asks."""
     lock = ObjectLock(mode=settings.floors.lock_mode, days=settings.retention.audit_days)
-    logs = _access_logs(settings, "access-logs", settings.residency.home_region, lock, regions.at_home)
+    logs = _access_logs(settings, "access-logs", settings.residency.home_region, regions.at_home)
     replicas = _replicas(settings, regions, keys, lock) if settings.floors.redundant else {}
     for purpose, domain in _BUCKETS.items():
         SecureBucket(
@@ -158,12 +158,15 @@ _BUCKETS: dict[str, Domain] = {"data": "data", "models": "models", "audit": "log
 _LOCKED: tuple[Domain, ...] = ("logs", "models", "backup")
 """Training data may have to be erased (GDPR article 17), so it is versioned and not locked."""
 
+_ERASABLE = ObjectLock(mode="GOVERNANCE", days=30)
+"""Its copies are locked for no longer than an erasure may take: a month (GDPR article 12(3))."""
+
 
 def _replicas(
     settings: Settings, regions: Regions, keys: KeyRing, lock: ObjectLock
 ) -> dict[str, Replication]:
     region = settings.residency.backup_region
-    logs = _access_logs(settings, "replica-access-logs", region, lock, regions.at_backup)
+    logs = _access_logs(settings, "replica-access-logs", region, regions.at_backup)
     replicas = {}
     for purpose in ("data", "models"):
         bucket = SecureBucket(
@@ -173,7 +176,7 @@ def _replicas(
             data_domain="backup",
             access_log_bucket=logs.bucket,
             noncurrent_days=settings.retention.noncurrent_days,
-            lock=lock,
+            lock=lock if _BUCKETS[purpose] in _LOCKED else _ERASABLE,
             opts=regions.at_backup,
         )
         replicas[purpose] = Replication(
@@ -183,14 +186,14 @@ def _replicas(
 
 
 def _access_logs(
-    settings: Settings, purpose: str, region: str, lock: ObjectLock, opts: pulumi.ResourceOptions
+    settings: Settings, purpose: str, region: str, opts: pulumi.ResourceOptions
 ) -> AccessLogBucket:
     return AccessLogBucket(
         f"{purpose}-bucket",
         bucket_name=_bucket_name(settings, purpose, region),
         account_id=settings.account_id,
         noncurrent_days=settings.retention.noncurrent_days,
-        lock=lock,
+        retention_days=settings.retention.audit_days,
         opts=opts,
     )
 

@@ -105,9 +105,12 @@ def any_resource(statement: Statement) -> bool:
     """Say whether a statement is about every resource of a service: ``*`` or ``arn:aws:s3:::*``."""
     if statement.not_resources:
         return True
-    return statement.every_resource or any(
-        resource.rpartition(":")[2] == "*" for resource in statement.resources
-    )
+    return statement.every_resource or any(map(_whole_service, statement.resources))
+
+
+def _whole_service(resource: str) -> bool:
+    parts = resource.split(":", 5)
+    return len(parts) == 6 and parts[5] == "*"
 
 
 def own_accounts(resource: Resource) -> frozenset[str]:

@@ -32,12 +32,15 @@ def bucket(**changed: Any) -> Graph:
     return built(lambda opts, _: SecureBucket("b", **arguments, opts=opts))
 
 
-def log_bucket() -> Graph:
-    return built(
-        lambda opts, _: AccessLogBucket(
-            "l", bucket_name="smlp-test-logs", account_id=ACCOUNT, noncurrent_days=30, lock=LOCK, opts=opts
-        )
-    )
+def log_bucket(**changed: Any) -> Graph:
+    arguments: dict[str, Any] = {
+        "bucket_name": "smlp-test-logs",
+        "account_id": ACCOUNT,
+        "noncurrent_days": 30,
+        "retention_days": 365,
+        **changed,
+    }
+    return built(lambda opts, _: AccessLogBucket("l", **arguments, opts=opts))
 
 
 @pytest.fixture(params=[bucket, log_bucket], ids=["secure", "access-log"], scope="module")
@@ -197,6 +200,36 @@ def test_only_log_delivery_of_this_account_writes_access_logs() -> None:
     delivery = statement(one(log_bucket(), "aws:s3/bucketPolicy:BucketPolicy"), "AccessLogsOfThisAccount")
     assert delivery["Principal"] == {"Service": ["logging.s3.amazonaws.com"]}
     assert delivery["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_access_logs_arrive_because_nothing_is_locked_or_under_a_key_there() -> None:
+    graph = log_bucket()
+    assert not one(graph, "aws:s3/bucket:Bucket").inputs["objectLockEnabled"]
+    assert graph.of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration") == []
+    encryption = one(
+        graph, "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    )
+    assert "kms" not in str(encryption.inputs["rules"])
+
+
+def test_access_logs_go_when_their_time_is_over_and_not_before() -> None:
+    graph = log_bucket()
+    rules = one(graph, "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
+    assert rules[2]["expiration"] == {"days": 365}
+    refusal = statement(one(graph, "aws:s3/bucketPolicy:BucketPolicy"), "RefuseDeletion")
+    assert (refusal["Effect"], refusal["Principal"]) == ("Deny", "*")
+    assert set(refusal["Action"]) == {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+    assert "Condition" not in refusal
+
+
+def test_what_is_stored_on_purpose_never_expires_while_it_is_current() -> None:
+    rules = one(bucket(), "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
+    assert not any("expiration" in rule for rule in rules)
+
+
+def test_access_logs_stay_a_day_at_least() -> None:
+    with pytest.raises(ValueError, match="retention_days"):
+        log_bucket(retention_days=0)
 
 
 def test_further_statements_come_after_the_refusals() -> None:

@@ -213,9 +213,8 @@ def database(*, public: bool | None) -> None:
 
 
 def cluster(**config: Any) -> None:
-    aws.eks.Cluster(
-        "cluster", role_arn="arn:aws:iam::111122223333:role/c", vpc_config={"subnet_ids": [], **config}
-    )
+    arguments: Any = {"vpc_config": {"subnet_ids": [], **config}}
+    aws.eks.Cluster("cluster", role_arn="arn:aws:iam::111122223333:role/c", **arguments)
 
 
 def balancer(*, attached: bool, also: bool = False) -> None:
