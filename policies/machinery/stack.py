@@ -29,12 +29,17 @@ class Stack:
 
     @cached_property
     def declared(self) -> Declarations:
-        """What the stack's AWS providers declare; where they differ, what they differ in counts as unsaid."""
+        """What the stack's AWS providers declare; where two contradict each other it counts as unsaid.
+
+        A provider that keeps silent is a violation of its own (RES-04) and is held to what the others say.
+        """
         if self._declared is not None:
             return self._declared
-        said = [provider.declared.tags for provider in self.of(AWS_PROVIDER)]
-        common = set(said[0].items()).intersection(*(tags.items() for tags in said[1:])) if said else set()
-        return Declarations(tags=dict(common))
+        said: dict[str, set[str]] = {}
+        for provider in self.of(AWS_PROVIDER):
+            for key, value in provider.declared.tags.items():
+                said.setdefault(key, set()).add(value)
+        return Declarations(tags={key: min(values) for key, values in said.items() if len(values) == 1})
 
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these (canonical) types."""

@@ -114,7 +114,7 @@ def bucket_without_a_public_block(name: str) -> None:
     aws.s3.Bucket(name)
 
 
-@mistake("STO-01")
+@mistake("STO-01", on="bucket-with-three-switches-of-four-block")
 def bucket_with_three_switches_of_four(name: str) -> None:
     bucket = aws.s3.Bucket(name)
     aws.s3.BucketPublicAccessBlock(
@@ -155,7 +155,7 @@ def bucket_over_plain_http(name: str) -> None:
     aws.s3.Bucket(name)
 
 
-@mistake("STO-04")
+@mistake("STO-04", on="bucket-with-suspended-versions-versions")
 def bucket_with_suspended_versions(name: str) -> None:
     bucket = aws.s3.Bucket(name)
     aws.s3.BucketVersioning(
@@ -163,7 +163,7 @@ def bucket_with_suspended_versions(name: str) -> None:
     )
 
 
-@mistake("STO-05")
+@mistake("STO-05", on="bucket-with-amazons-key-encryption")
 def bucket_with_amazons_key(name: str) -> None:
     bucket = aws.s3.Bucket(name)
     aws.s3.BucketServerSideEncryptionConfiguration(
@@ -224,7 +224,7 @@ def provider_for_any_account(name: str) -> None:
 
 
 @mistake("RES-02")
-def resource_that_forgot_its_provider(name: str) -> None:
+def orphan_without_a_provider(name: str) -> None:
     pulumi.CustomResource("aws:sns/topic:Topic", name, {"kmsMasterKeyId": "alias/platform"})
 
 

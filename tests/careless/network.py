@@ -82,7 +82,7 @@ def subnet_that_hands_out_public_addresses(name: str) -> None:
     aws.ec2.Subnet(name, vpc_id=base().vpc.id, cidr_block="10.0.9.0/24", map_public_ip_on_launch=True)
 
 
-@mistake("NET-06")
+@mistake("NET-06", on="database-subnet-with-a-way-out-route")
 def database_subnet_with_a_way_out(name: str) -> None:
     subnet = aws.ec2.Subnet(name, vpc_id=base().vpc.id, cidr_block="10.0.10.0/24", tags={"tier": "isolated"})
     table = aws.ec2.RouteTable(f"{name}-table", vpc_id=base().vpc.id)

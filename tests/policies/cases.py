@@ -55,7 +55,10 @@ def judged(
 
 
 def recorded(program: Program, *, tags: Mapping[str, str] | None = None, unknowns: bool = False) -> Graph:
-    """Record ``program``, its resources under one pinned AWS provider unless they name another."""
+    """Record ``program``, its resources under one pinned AWS provider unless they name another.
+
+    A resource whose name begins with ``orphan`` is left without one.
+    """
 
     def with_provider() -> None:
         provider = aws.Provider(
@@ -66,7 +69,7 @@ def recorded(program: Program, *, tags: Mapping[str, str] | None = None, unknown
         )
 
         def provide(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-            if not args.type_.startswith("aws:") or args.opts.provider:
+            if not args.type_.startswith("aws:") or args.opts.provider or args.name.startswith("orphan"):
                 return None
             opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(provider=provider))
             return pulumi.ResourceTransformationResult(args.props, opts)
