@@ -131,8 +131,7 @@ def a_key_serves_one_domain(key: Resource, stack: Stack) -> Outcomes:
     domains = {key.switch("tags.data-domain")}
     for type_, path in _KEYED.items():
         domains |= {user.switch("tags.data-domain") for user in stack.referrers(key, path, type_)}
-    for encryption in stack.of(BUCKET_ENCRYPTION):
-        if stack.refers(encryption, "rules", key):
-            domains |= {b.switch("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
+    for encryption in stack.referrers(key, "rules", BUCKET_ENCRYPTION):
+        domains |= {b.switch("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
     if len(domains - {None}) > 1:
         yield key.violation("", "is shared by several data domains")

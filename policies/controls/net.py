@@ -95,10 +95,7 @@ def default_group_is_empty(vpc: Resource, stack: Stack) -> Outcomes:
     for group in groups:
         if group.items("ingress") or group.items("egress"):
             yield vpc.violation("", "has a default security group with rules")
-        if any(
-            stack.refers(rule, "securityGroupId", group)
-            for rule in stack.of(LEGACY_RULE, INGRESS_RULE, EGRESS_RULE)
-        ):
+        if stack.referrers(group, "securityGroupId", LEGACY_RULE, INGRESS_RULE, EGRESS_RULE):
             yield vpc.violation("", "has a default security group that separate rules open")
 
 
@@ -211,9 +208,7 @@ def is_isolated(subnet: Resource, stack: Stack) -> bool:
     """Say whether a subnet is of the isolated tier: by its tag, or because a database stands in it."""
     if subnet.switch("tags.tier") == "isolated":
         return True
-    return any(
-        stack.refers(group, "subnetIds", subnet) for group in stack.of("aws:rds/subnetGroup:SubnetGroup")
-    )
+    return bool(stack.referrers(subnet, "subnetIds", "aws:rds/subnetGroup:SubnetGroup"))
 
 
 @catalogue.stack(
@@ -375,11 +370,7 @@ def each_zone_goes_out_by_itself(vpc: Resource, stack: Stack) -> Outcomes:
         return
     subnets = stack.referrers(vpc, "vpcId", SUBNET)
     private = {_zone(subnet) for subnet in subnets if subnet.switch("tags.tier") == "private"}
-    served = {
-        _zone(subnet)
-        for subnet in subnets
-        if any(stack.refers(nat, "subnetId", subnet) for nat in stack.of(NAT))
-    }
+    served = {_zone(subnet) for subnet in subnets if stack.referrers(subnet, "subnetId", NAT)}
     if served and private - served:
         yield vpc.violation("", "sends a zone out through another zone's NAT gateway")
 
@@ -443,8 +434,7 @@ def only_load_balancers_meet_the_internet(group: Resource, stack: Stack) -> Outc
         rules += inbound_rules(carrier)
     if not any(is_world(network) for rule in rules for _, network in rule.ranges()):
         return
-    balancers = stack.of(LOAD_BALANCER, "aws:alb/loadBalancer:LoadBalancer")
-    if not any(stack.refers(balancer, "securityGroups", group) for balancer in balancers):
+    if not stack.referrers(group, "securityGroups", LOAD_BALANCER, "aws:alb/loadBalancer:LoadBalancer"):
         yield group.violation("", "admits the internet and belongs to no load balancer")
     for other, path in _MEMBERS.items():
         if stack.referrers(group, path, other):

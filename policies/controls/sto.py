@@ -303,10 +303,10 @@ def _others_write(bucket: Resource, stack: Stack) -> bool:
             return True
     name = bucket.value.get("bucket")
     return any(
-        _puts_objects(statement) and _mentions(list(statement.resources), name)
+        _puts_objects(statement) and name in _named(list(statement.resources))
         for policy in stack.of(*_IDENTITY_POLICIES)
         if bucket.urn in policy.property_dependencies.get("policy", ())
-        or _mentions(policy.value.get("policy"), name)
+        or name in _named(policy.value.get("policy"))
         for statement in statements(policy, "policy")
     )
 
@@ -349,31 +349,45 @@ def _takes_only_access_logs(bucket: Resource, stack: Stack) -> bool:
     )
     if not logged or bucket.switch("tags.data-domain") not in (None, "logs"):
         return False
-    return not any(_uses(other, bucket, stack) for other in stack.resources)
+    users = stack.once(_users)
+    names = (bucket.urn, bucket.value.get("bucket"))
+    return not set().union(*(users.get(name, ()) for name in names if isinstance(name, str))) - {bucket.urn}
 
 
-def _uses(other: Resource, bucket: Resource, stack: Stack) -> bool:
-    # Who may read the logs is IAM's affair, and says nothing about what else is in them.
-    if other is bucket or not other.type.startswith(_REACHING) or other.type.startswith("aws:iam/"):
-        return False
+# An ARN, a URL or a host name of a bucket, wherever it stands in a text.
+_BUCKET_NAME = re.compile(r"(?::::|//)([\w.-]+)|(?<![\w.-])([\w.-]+?)\.s3[.-]")
+
+
+def _users(stack: Stack) -> dict[str, set[str]]:
+    """Return who uses each bucket, by its URN and by its name, apart from what guards it and who may read it."""
+    users: dict[str, set[str]] = {}
+    for other in stack.resources:
+        # Who may read the logs is IAM's affair, and says nothing about what else is in them.
+        if not other.type.startswith(_REACHING) or other.type.startswith("aws:iam/"):
+            continue
+        for key, value in other.value.items():
+            if key not in _passive(other):
+                used = {
+                    *other.property_dependencies.get(key, ()),
+                    *stack.referred(other, key),
+                    *_named(value),
+                }
+                for name in used:
+                    users.setdefault(name, set()).add(other.urn)
+    return users
+
+
+def _passive(other: Resource) -> set[str]:
     passive = {"tags", "tagsAll", *_PASSIVE.get(other.type, ())}
     if other.type.startswith("aws:s3/bucket") and other.type not in _OBJECTS:
         passive |= set(_OWN_PROPERTIES)
-    return any(
-        bucket.urn in other.property_dependencies.get(key, ())
-        or stack.refers(other, key, bucket)
-        or _mentions(value, bucket.value.get("bucket"))
-        for key, value in other.value.items()
-        if key not in passive
-    )
+    return passive
 
 
-def _mentions(value: object, name: object) -> bool:
-    """Say whether a text in ``value`` is an ARN, a URL or a host name of the bucket ``name``."""
-    if not isinstance(name, str):
-        return False
-    place = re.compile(rf"(?::::|//){re.escape(name)}(?![\w.-])|(?<![\w.-]){re.escape(name)}\.s3[.-]")
-    return any(isinstance(leaf, str) and place.search(leaf) for _, leaf in leaves(value))
+def _named(value: object) -> set[str]:
+    """Return what could be names of buckets in the texts of ``value``."""
+    texts = [leaf for _, leaf in leaves(value) if isinstance(leaf, str)]
+    return {name for text in texts for pair in _BUCKET_NAME.findall(text) for name in pair if name}
 
 
 LOCKED_DOMAINS = ("logs", "models", "backup")

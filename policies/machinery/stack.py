@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from typing import Any, TypeVar
 
 from machinery.declarations import Declarations
 from machinery.subject import Resource
 from machinery.values import UNKNOWN
 
 AWS_PROVIDER = "pulumi:providers:aws"
+
+Made = TypeVar("Made")
 
 
 class Stack:
@@ -18,6 +21,9 @@ class Stack:
     def __init__(self, resources: Sequence[Resource], *, declared: Declarations | None = None) -> None:
         self.resources = list(resources)
         self._declared = declared
+        self._referred: dict[tuple[str, str], frozenset[str]] = {}
+        self._reverse: dict[tuple[str, str], dict[str, list[Resource]]] = {}
+        self._made: dict[Callable[[Stack], Any], Any] = {}
         self._by_type: dict[str, list[Resource]] = {}
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)
@@ -41,6 +47,13 @@ class Stack:
                 said.setdefault(key, set()).add(value)
         return Declarations(tags={key: min(values) for key, values in said.items() if len(values) == 1})
 
+    def once(self, make: Callable[[Stack], Made]) -> Made:
+        """Return what ``make`` makes of the stack; it is made once, whoever asks how often."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
+
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these (canonical) types."""
         return [resource for type_ in types for resource in self._by_type.get(type_, ())]
@@ -63,28 +76,44 @@ class Stack:
         """
         return target.urn in self.referred(resource, path)
 
-    def referred(self, resource: Resource, path: str) -> set[str]:
+    def referred(self, resource: Resource, path: str) -> frozenset[str]:
         """Return the URNs of the resources whose identifiers stand at ``path`` of ``resource``."""
-        value = _walk(resource.value, path)
+        link = (resource.urn, path)
+        if link not in self._referred:
+            self._referred[link] = self._look_up(resource, path)
+        return self._referred[link]
+
+    def targets(self, resource: Resource, path: str, *types: str) -> list[Resource]:
+        """Return the resources of ``types`` that ``resource`` refers to at ``path``."""
+        found = (self.by_urn[urn] for urn in sorted(self.referred(resource, path)) if urn in self.by_urn)
+        return [target for target in found if target.type in types]
+
+    def referrers(self, target: Resource, path: str, *types: str) -> list[Resource]:
+        """Return the resources of ``types`` that refer to ``target`` at ``path``."""
+        return [referrer for type_ in types for referrer in self._referrers(type_, path).get(target.urn, ())]
+
+    def _referrers(self, type_: str, path: str) -> dict[str, list[Resource]]:
+        """Return who refers to each URN: made once for a type and a path, so that asking costs nothing."""
+        link = (type_, path)
+        if link not in self._reverse:
+            index: dict[str, list[Resource]] = {}
+            for resource in self.of(type_):
+                for urn in self.referred(resource, path):
+                    index.setdefault(urn, []).append(resource)
+            self._reverse[link] = index
+        return self._reverse[link]
+
+    def _look_up(self, resource: Resource, path: str) -> frozenset[str]:
         found: set[str] = set()
         unknown = False
-        for leaf in _leaves(value):
+        for leaf in _leaves(_walk(resource.value, path)):
             if leaf is UNKNOWN:
                 unknown = True
             elif isinstance(leaf, str):
                 found |= self._by_identifier.get(leaf, set())
         if unknown:
             found |= set(resource.property_dependencies.get(path.partition(".")[0].partition("[")[0], ()))
-        return found
-
-    def targets(self, resource: Resource, path: str, *types: str) -> list[Resource]:
-        """Return the resources of ``types`` that ``resource`` refers to at ``path``."""
-        urns = self.referred(resource, path)
-        return [target for target in self.of(*types) if target.urn in urns]
-
-    def referrers(self, target: Resource, path: str, *types: str) -> list[Resource]:
-        """Return the resources of ``types`` that refer to ``target`` at ``path``."""
-        return [resource for resource in self.of(*types) if self.refers(resource, path, target)]
+        return frozenset(found)
 
     @cached_property
     def _by_identifier(self) -> dict[str, set[str]]:
