@@ -459,7 +459,10 @@ def role_stays(role: Resource, stack: Stack) -> Outcomes:
     for policy, path in documents:
         if any(_denies_elsewhere(statement, regions) for statement in statements(policy, path)):
             return
-    yield role.violation("permissionsBoundary", "of this stack does not deny other regions")
+    if role.has("permissionsBoundary") and not stack.targets(role, "permissionsBoundary", IAM_POLICY):
+        yield Undecided("what the permissionsBoundary of another stack denies")
+    else:
+        yield role.violation("permissionsBoundary", "does not deny other regions")
 
 
 def _denies_elsewhere(statement: Statement, regions: frozenset[str]) -> bool:

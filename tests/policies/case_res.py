@@ -511,12 +511,6 @@ CASES = [
     ),
     Case(
         control="RES-06",
-        compliant=_bounded(),
-        violating=lambda: _role(f"arn:aws:iam::{ACCOUNT}:policy/theirs"),
-        mentions="does not deny",
-    ),
-    Case(
-        control="RES-06",
         compliant=_under_scp,
         violating=lambda: _under_scp(Effect="Allow"),
         mentions="does not deny",
