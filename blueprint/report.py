@@ -41,8 +41,8 @@ def _grow(tree: Tree, urn: str, children: dict[str, list[Resource]], below: Coun
     components = [child for child in children.get(urn, ()) if not child.custom and child.type != STACK_TYPE]
     for component in components:
         label = Text.assemble(
-            (component.name, "bold"),
-            f"  {component.type.rpartition(':')[2]}  ",
+            (component.type.rpartition(":")[2], "bold"),
+            f"  {component.name}  ",
             (_count(below[component.urn]), "dim"),
         )
         _grow(tree.add(label), component.urn, children, below)
@@ -71,25 +71,28 @@ def _count(number: int) -> str:
 
 
 def violation_table(verdict: Verdict) -> Table:
-    """Return one row a violation, most severe first."""
+    """Return one row a problem, most severe first, with every resource that has it."""
     table = Table(title="What does not hold", title_justify="left", show_lines=True)
-    for column, ratio in (
-        ("Severity", 1),
-        ("Control", 1),
-        ("Resource", 3),
-        ("What is wrong", 5),
-        ("What to do", 5),
-    ):
-        table.add_column(column, ratio=ratio, overflow="fold", min_width=8)
-    for violation in verdict.violations:
+    for column in ("Severity", "Control"):
+        table.add_column(column, no_wrap=True)
+    for column, ratio in (("Resource", 4), ("What is wrong", 4), ("What to do", 4)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for (severity, control, problem, fix), urns in _by_problem(verdict).items():
         table.add_row(
-            Text(violation.severity, style=_STYLE[violation.severity]),
-            violation.control,
-            Text(_name(violation.urn)),
-            Text(violation.problem),
-            Text(violation.fix),
+            Text(severity, style=_STYLE[severity]),
+            control,
+            Text("\n".join(_name(urn) for urn in urns)),
+            Text(problem),
+            Text(fix),
         )
     return table
+
+
+def _by_problem(verdict: Verdict) -> dict[tuple[str, str, str, str], list[str]]:
+    problems: dict[tuple[str, str, str, str], list[str]] = {}
+    for found in verdict.violations:
+        problems.setdefault((found.severity, found.control, found.problem, found.fix), []).append(found.urn)
+    return problems
 
 
 def undecided_table(verdict: Verdict) -> Table:
@@ -116,5 +119,9 @@ def totals(verdict: Verdict) -> Text:
 
 
 def _name(urn: str) -> str:
+    """Return ``data-bucket (aws:s3 Bucket)`` for a URN."""
     parts = urn.split("::")
-    return f"{parts[3]} ({parts[2].rpartition('$')[2]})" if len(parts) > 3 else "the stack"
+    if len(parts) < 4 or parts[2] == STACK_TYPE:
+        return "the stack"
+    module, _, kind = parts[2].rpartition("$")[2].partition("/")
+    return f"{parts[3]} ({module} {kind.rpartition(':')[2]})" if kind else parts[3]

@@ -190,7 +190,7 @@ class Identity(Section):
     people_principal_arns: Annotated[
         tuple[Annotated[str, arn("iam", "(?:role|user)/.+")], ...], Field(min_length=1)
     ]
-    """Roles of your single sign-on (or identity account) that may take on the platform's personas, with MFA."""
+    """Users or roles that may take on the platform's personas; their session must carry a second factor."""
     github_repository: (
         Annotated[str, matching(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "is not a repository; write owner/name")]
         | None

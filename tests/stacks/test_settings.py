@@ -217,3 +217,15 @@ def test_no_setting_is_a_boolean() -> None:
     # A protection is never switched off: what may be relaxed is a number above a floor, or a waiver.
     text = json.dumps(Settings.model_json_schema())
     assert '"boolean"' not in text
+
+
+def test_the_page_about_settings_names_every_key_and_every_profile() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    for name, field in Settings.model_fields.items():
+        assert f"`{name}`" in page
+        section = field.annotation
+        for key in getattr(section, "model_fields", {}):
+            assert f"`{key}`" in page, f"{name}.{key}"
+    for name, profile in PROFILES.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        assert f"| {profile.log_days} | {profile.audit_days} | {profile.lock_mode.lower()} |" in row
