@@ -70,16 +70,7 @@ def read(path: Path) -> Graph:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BadInput(
-                f"{path}: has {size // 1_000_000} MB; an export of up to {MAX_BYTES // 1_000_000} MB can be read: "
-                "split the stack, or export one of its parts"
-            )
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    raw = _bounded(path)
     if raw.lstrip().startswith(_ENCRYPTED):
         raise BadInput(f"{path}: is encrypted; decrypt it first")
     try:
@@ -100,6 +91,22 @@ def _document(path: Path) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise BadInput(f"{path}: is not an export; write it with pulumi stack export")
     return document
+
+
+def _bounded(path: Path) -> bytes:
+    """Return what is in the file, or comes through the pipe, up to a bound."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    if max(size, len(raw)) > MAX_BYTES:
+        raise BadInput(
+            f"{path}: has {max(size, len(raw)) // 1_000_000} MB; an export of up to {MAX_BYTES // 1_000_000} MB can be "
+            "read: split the stack, or export one of its parts"
+        )
+    return raw
 
 
 def _resource(state: Any, place: str) -> Resource:

@@ -49,6 +49,16 @@ def test_check_says_of_the_export_what_preview_said(mode: list[str], tmp_path: P
     assert check.returncode == preview.returncode
 
 
+def test_an_export_can_come_through_a_pipe(tmp_path: Path) -> None:
+    export = tmp_path / "graph.json"
+    blueprint("preview", "dev", "--export", str(export))
+    command = [sys.executable, "-m", "blueprint.cli", "check", "/dev/stdin"]
+    ran = subprocess.run(
+        command, cwd=ROOT, input=export.read_text(), capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_the_report_shows_the_tree_and_the_totals() -> None:
     ran = blueprint("preview", "dev")
     assert ran.returncode == 0
