@@ -162,14 +162,14 @@ def the_bastion_is_watched(machine: Resource, stack: Stack) -> Outcomes:
         return
     filters = stack.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
     watched = {
-        each.switch("metricTransformation.name")
+        each.word("metricTransformation.name")
         for each in filters
         if stack.targets(each, "logGroupName", "aws:cloudwatch/logGroup:LogGroup")
     }
     if not watched:
         yield machine.violation("", "has no log group whose sign-ins are counted")
     elif not any(
-        alarm.switch("metricName") in watched and alarm.has("alarmActions")
+        alarm.word("metricName") in watched and alarm.has("alarmActions")
         for alarm in stack.of("aws:cloudwatch/metricAlarm:MetricAlarm")
     ):
         yield machine.violation("", "has no alarm that tells somebody of failed sign-ins")

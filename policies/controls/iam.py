@@ -238,7 +238,7 @@ def passwords_are_strong(stack: Stack) -> Outcomes:
         yield stack_violation("sets no password policy for the account")
     for policy in found:
         for key, (floor, problem) in _PASSWORDS.items():
-            if policy.switch(key, absent=0) < floor:
+            if policy.number(key) < floor:
                 yield stack_violation(f"{key}: {problem}")
 
 
@@ -305,7 +305,7 @@ _HALF_A_DAY, _HOUR = 12 * 3600, 3600
 )
 def sessions_end(role: Resource) -> Outcomes:
     longest = _HOUR if role.switch("tags.persona") == "break-glass" else _HALF_A_DAY
-    if role.switch("maxSessionDuration", absent=_HOUR) > longest:
+    if role.number("maxSessionDuration", _HOUR) > longest:
         yield role.violation("maxSessionDuration", f"is longer than {longest} seconds")
 
 
@@ -318,7 +318,7 @@ def sessions_end(role: Resource) -> Outcomes:
 )
 def outside_access_is_analysed(stack: Stack) -> Outcomes:
     analyzers = stack.of("aws:accessanalyzer/analyzer:Analyzer")
-    kinds = {analyzer.switch("type", absent="ACCOUNT") for analyzer in analyzers}
+    kinds = {analyzer.word("type", "ACCOUNT") for analyzer in analyzers}
     if stack.of(ROLE) and not kinds & {"ACCOUNT", "ORGANIZATION"}:
         yield stack_violation("has no Access Analyzer that looks for access from outside")
 

@@ -44,7 +44,7 @@ def keys_rotate(key: Resource) -> Outcomes:
 )
 def deletion_waits(key: Resource) -> Outcomes:
     floor = key.declared.floors.key_deletion_days
-    if key.switch("deletionWindowInDays", absent=30) < floor:
+    if key.number("deletionWindowInDays", 30) < floor:
         yield key.violation("deletionWindowInDays", f"is shorter than {floor} days")
 
 
@@ -128,10 +128,10 @@ def _named(node: Node, path: str, resource: Resource, stack: Stack) -> Outcomes:
     references=References(nist=["SC-12"]),
 )
 def a_key_serves_one_domain(key: Resource, stack: Stack) -> Outcomes:
-    domains = {key.switch("tags.data-domain")}
+    domains = {key.word("tags.data-domain")}
     for type_, path in _KEYED.items():
-        domains |= {user.switch("tags.data-domain") for user in stack.referrers(key, path, type_)}
+        domains |= {user.word("tags.data-domain") for user in stack.referrers(key, path, type_)}
     for encryption in stack.referrers(key, "rules", BUCKET_ENCRYPTION):
-        domains |= {b.switch("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
-    if len(domains - {None}) > 1:
+        domains |= {b.word("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
+    if len(domains - {""}) > 1:
         yield key.violation("", "is shared by several data domains")

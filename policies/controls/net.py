@@ -121,7 +121,7 @@ def all_traffic_is_recorded(vpc: Resource, stack: Stack) -> Outcomes:
     for log in logs:
         for group in stack.targets(log, "logDestination", "aws:cloudwatch/logGroup:LogGroup"):
             # Zero and absent mean for ever.
-            if 0 < group.switch("retentionInDays", absent=0) < floor:
+            if 0 < group.number("retentionInDays") < floor:
                 yield vpc.violation("", f"keeps its flow logs for less than the {floor} days of its profile")
 
 
@@ -294,7 +294,7 @@ _ADMINISTRATION = (22, 3389)
 )
 def network_acls_keep_administration_out(acl: Resource) -> Outcomes:
     if acl.type in _ACLS:
-        lines = sorted(acl.items("ingress"), key=lambda line: int(line.switch("ruleNo", absent=0)))
+        lines = sorted(acl.items("ingress"), key=lambda line: line.number("ruleNo"))
         for port in _ADMINISTRATION:
             # AWS takes the first line that fits.
             first = next((line for line in lines if _admits_world(line, port)), None)
@@ -311,7 +311,7 @@ def _admits_world(line: Node, port: int) -> bool:
     if not any(is_world(network) for network in ranges):
         return False
     protocol = str(line.switch("protocol", absent="-1")).lower()
-    first, last = line.switch("fromPort", absent=0), line.switch("toPort", absent=0)
+    first, last = line.number("fromPort"), line.number("toPort")
     return protocol in ("-1", "all") or (protocol in ("tcp", "6") and first <= port <= last)
 
 

@@ -54,19 +54,13 @@ class Rule:
             return True
         if protocol in _WITHOUT_PORTS:
             return False
-        first, last = self._port("fromPort"), self._port("toPort")
+        first, last = self.node.number("fromPort"), self.node.number("toPort")
         return first <= port <= last or (first, last) == (-1, -1)
 
     def only(self, port: int) -> bool:
         """Say whether the rule is about ``port`` and no other."""
         protocol = str(self.node.switch(self.protocol_key, absent="-1")).lower()
-        return protocol in ("tcp", "6") and self._port("fromPort") == self._port("toPort") == port
-
-    def _port(self, key: str) -> int:
-        value = self.node.switch(key, absent=0)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise Malformed(f"{self.node.path}.{key}" if self.node.path else key)
-        return value
+        return protocol in ("tcp", "6") and self.node.number("fromPort") == self.node.number("toPort") == port
 
 
 _LISTED = ("cidrBlocks", "ipv6CidrBlocks")

@@ -75,6 +75,13 @@ class Node:
             raise Malformed(self._at(path))
         return found
 
+    def word(self, path: str, absent: str = "") -> str:
+        """Return the switch at ``path`` as a text."""
+        found = self.switch(path, absent)
+        if not isinstance(found, str):
+            raise Malformed(self._at(path))
+        return found
+
     def known(self, path: str) -> bool:
         """Say whether the value at ``path`` can be read (a missing value can)."""
         try:
