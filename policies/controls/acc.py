@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -11,18 +9,22 @@ from functools import partial
 from typing import Any
 
 from machinery.addresses import (
-    DEFAULT_GROUP,
-    GROUP,
+    GROUPS,
     INGRESS_RULE,
     LEGACY_RULE,
+    Network,
+    Rule,
+    groups_of,
     inbound_rules,
     is_wider_than_listed,
+    meant,
+    per_rule,
 )
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
-from machinery.credentials import holds_credential, texts_in
+from machinery.credentials import PRIVATE_KEY, holds_credential, readings, texts_in
 from machinery.stack import Stack
-from machinery.subject import Malformed, Outcomes, Resource, UnknownReference, guarded
-from machinery.values import UNKNOWN
+from machinery.subject import Node, Outcomes, Resource, Undecided, guarded, per_item
+from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
 
@@ -30,6 +32,12 @@ INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 CONFIGURATION = "aws:ec2/launchConfiguration:LaunchConfiguration"
 SPOT = "aws:ec2/spotInstanceRequest:SpotInstanceRequest"
+
+SPOT_FLEET = "aws:ec2/spotFleetRequest:SpotFleetRequest"
+NOTEBOOK = "aws:sagemaker/notebookInstance:NotebookInstance"
+INTERFACE = "aws:ec2/networkInterface:NetworkInterface"
+PARAMETER = "aws:ssm/parameter:Parameter"
+PROJECT = "aws:codebuild/project:Project"
 
 MACHINES = (INSTANCE, TEMPLATE, CONFIGURATION, SPOT)
 
@@ -45,62 +53,121 @@ def is_bastion(resource: Resource) -> bool:
     "ACC-01",
     "SSH reaches only a bastion, only from approved addresses",
     severity=CRITICAL,
-    on=(GROUP, DEFAULT_GROUP, LEGACY_RULE, INGRESS_RULE),
+    on=(*GROUPS, LEGACY_RULE, INGRESS_RULE),
     remedy="Admit SSH at the bastion's group (tag role: bastion) from ranges of /24 (IPv6 /56) or narrower; elsewhere admit that group.",
     references=References(cis=["5.2", "5.3"], fsbp=["EC2.13"], pci=["1.3.1"], hipaa=["164.312(e)(1)"]),
 )
 def ssh_reaches_only_a_bastion(carrier: Resource, stack: Stack) -> Outcomes:
-    if carrier.type in (GROUP, DEFAULT_GROUP):
-        groups = [carrier]
-    else:
-        groups = stack.targets(carrier, "securityGroupId", GROUP, DEFAULT_GROUP)
-    for rule in inbound_rules(carrier):
-        if not rule.covers(SSH):
-            continue
-        for path, network in rule.ranges():
-            if is_wider_than_listed(network):
-                yield carrier.violation(path, "admits SSH from a wide range")
-            if not any(is_bastion(group) for group in groups):
-                yield carrier.violation(
-                    path, "admits SSH from addresses to something that is not the bastion"
-                )
+    groups = groups_of(carrier, stack)
+    at_bastion = any(is_bastion(group) for group in groups)
+
+    def from_range(range_: Node, network: Network) -> Outcomes:
+        if is_wider_than_listed(network):
+            yield range_.violation("", "admits SSH from a wide range")
+        if not at_bastion:
+            yield range_.violation("", "admits SSH from addresses to something that is not the bastion")
+
+    def from_list(listed: Node) -> Outcomes:
+        # How wide it is, NET-17 asks.
+        if not at_bastion:
+            yield listed.violation("", "admits SSH from addresses to something that is not the bastion")
+
+    def from_group(rule: Rule, member: Node) -> Outcomes:
+        sources = [source for source in meant(rule, member, stack, *GROUPS) if source not in groups]
+        strangers = [source for source in sources if not is_bastion(source)]
+        if not strangers and (sources or meant(rule, member, stack, *GROUPS)):
+            return
+        if len(strangers) == len(sources) and sources:
+            yield member.violation("", "admits SSH from a group that is not the bastion's")
+        else:
+            yield Undecided(member.path)
+
+    def judge(rule: Rule) -> Outcomes:
+        if rule.covers(SSH):
+            yield from rule.per_range(from_range)
+            yield from guarded(lambda: per_item(rule.prefix_lists(), from_list))
+            yield from guarded(lambda: per_item(rule.groups(), partial(from_group, rule)))
+
+    return per_rule(inbound_rules(carrier), judge)
 
 
 _PUBLIC_KEY = re.compile(r"(ssh-|ecdsa-|sk-)[\w@.-]+ [A-Za-z0-9+/]+=*( .*)?")
 
 
+_KEY_PAIR = "aws:ec2/keyPair:KeyPair"
+_LIGHTSAIL_KEY_PAIR = "aws:lightsail/keyPair:KeyPair"
+
+
 @catalogue.resource(
     "ACC-02",
-    "Key pairs carry a public key, and nothing makes or outputs a private one",
+    "Key pairs carry a public key, and nothing makes or holds a private one",
     severity=HIGH,
-    on=("aws:ec2/keyPair:KeyPair", "tls:index/privateKey:PrivateKey"),
     remedy="Make the key pair on the user's own machine and write its public key; a private key in a state file is everybody's.",
 )
 def no_private_key_is_made(resource: Resource) -> Outcomes:
-    if resource.type.startswith("tls:"):
+    if resource.type == "tls:index/privateKey:PrivateKey":
         yield resource.violation("", "makes a private key that ends in the state file")
-    elif not _PUBLIC_KEY.fullmatch(str(resource.switch("publicKey", absent="")).strip()):
-        yield resource.violation("publicKey", "is not a public key")
+    elif resource.type == _LIGHTSAIL_KEY_PAIR and not resource.has("publicKey"):
+        # Without one, Lightsail makes both and hands the private one over.
+        yield resource.violation(
+            "publicKey", "is missing, so a private key is made that ends in the state file"
+        )
+    elif resource.type in (_KEY_PAIR, _LIGHTSAIL_KEY_PAIR):
+        if not _PUBLIC_KEY.fullmatch(str(resource.switch("publicKey", absent="")).strip()):
+            yield resource.violation("publicKey", "is not a public key")
+    else:
+        yield from _private_keys(resource)
+
+
+def _private_keys(resource: Resource) -> Outcomes:
+    for path, text in leaves(resource.value):
+        if isinstance(text, str) and PRIVATE_KEY.search(text):
+            yield resource.violation(path, "is a private key")
+
+
+# Where each kind of machine says how its metadata service answers.
+_METADATA = {
+    **dict.fromkeys(MACHINES, "metadataOptions"),
+    "aws:imagebuilder/infrastructureConfiguration:InfrastructureConfiguration": "instanceMetadataOptions",
+}
+_NOTEBOOK_METADATA = "instanceMetadataServiceConfiguration.minimumInstanceMetadataServiceVersion"
+
+HOP_REASON = "hop-limit-reason"
+"""Tag that says why a machine's containers need its metadata service."""
 
 
 @catalogue.resource(
     "ACC-03",
     "Machines require IMDSv2, one hop away",
     severity=HIGH,
-    on=MACHINES,
-    remedy="Set metadata_options: http_tokens required and http_put_response_hop_limit 1.",
+    on=(*_METADATA, NOTEBOOK, SPOT_FLEET),
+    remedy="Set metadata_options: http_tokens required and http_put_response_hop_limit 1 (2 with a tag hop-limit-reason).",
     references=References(cis=["5.6"], fsbp=["EC2.8", "EC2.170"], pci=["8.2.8"]),
 )
 def machines_require_imdsv2(machine: Resource) -> Outcomes:
-    options = "metadataOptions"
+    if machine.type == NOTEBOOK:
+        if str(machine.switch(_NOTEBOOK_METADATA)) != "2":
+            yield machine.violation(_NOTEBOOK_METADATA, _OPEN_METADATA)
+    elif machine.type == SPOT_FLEET:
+        # Only a launch template can say it.
+        if machine.has("launchSpecifications"):
+            yield machine.violation("launchSpecifications", _OPEN_METADATA)
+    else:
+        yield from _metadata_options(machine, _METADATA[machine.type])
+
+
+_OPEN_METADATA = "lets any process fetch the machine's credentials (IMDSv1)"
+
+
+def _metadata_options(machine: Resource, options: str) -> Outcomes:
     if machine.switch(f"{options}.httpEndpoint") == "disabled":
         return
     if machine.switch(f"{options}.httpTokens") != "required":
-        yield machine.violation(
-            f"{options}.httpTokens", "lets any process fetch the machine's credentials (IMDSv1)"
-        )
+        yield machine.violation(f"{options}.httpTokens", _OPEN_METADATA)
     # Images may raise the default, so the limit must be written.
-    if machine.switch(f"{options}.httpPutResponseHopLimit") != 1:
+    limit = machine.number(f"{options}.httpPutResponseHopLimit")
+    reason = str(machine.switch("tags", absent={}).get(HOP_REASON, "")) if limit == 2 else ""
+    if limit != 1 and not reason.strip():
         yield machine.violation(
             f"{options}.httpPutResponseHopLimit", "lets containers reach the machine's credentials"
         )
@@ -110,18 +177,35 @@ def machines_require_imdsv2(machine: Resource) -> Outcomes:
     "ACC-04",
     "Machines have no public address but the bastion",
     severity=HIGH,
-    on=MACHINES,
+    on=(*MACHINES, SPOT_FLEET),
     remedy="Set associate_public_ip_address to False and reach the machine through the bastion.",
     references=References(fsbp=["EC2.9", "EC2.25"]),
 )
 def machines_have_no_public_address(machine: Resource) -> Outcomes:
     if is_bastion(machine):
         return
-    for node in (machine, *machine.items("networkInterfaces")):
-        if str(node.switch("associatePublicIpAddress", absent=False)).lower() == "true":
-            yield node.violation("associatePublicIpAddress", "gives the machine a public address")
-        if node.switch("ipv6AddressCount", absent=0) or node.has("ipv6Addresses"):
-            yield node.violation("ipv6AddressCount", "gives the machine a public IPv6 address")
+    yield from _public_address(machine)
+    for inside in ("networkInterfaces", "launchSpecifications"):
+        yield from guarded(partial(_public_addresses, machine, inside))
+
+
+def _public_addresses(machine: Resource, inside: str) -> Outcomes:
+    return per_item(machine.items(inside), _public_address)
+
+
+# What the provider reads as false (launch templates take a text).
+_FALSE = ("", "false", "f", "0")
+
+
+def _public_address(node: Node) -> Outcomes:
+    if str(node.switch("associatePublicIpAddress", absent=False)).lower() not in _FALSE:
+        yield node.violation("associatePublicIpAddress", "gives the machine a public address")
+    for key in ("ipv6AddressCount", "ipv6PrefixCount"):
+        if str(node.switch(key, absent=0)) != "0":
+            yield node.violation(key, "gives the machine a public IPv6 address")
+    for key in ("ipv6Addresses", "ipv6Prefixes"):
+        if node.has(key):
+            yield node.violation(key, "gives the machine a public IPv6 address")
 
 
 @catalogue.resource(
@@ -134,19 +218,38 @@ def machines_have_no_public_address(machine: Resource) -> Outcomes:
 def the_bastion_takes_keys_only(machine: Resource) -> Outcomes:
     if not is_bastion(machine):
         return
-    text = _user_data(machine)
-    if not re.search(r"PasswordAuthentication\s+no|ssh_pwauth\"?:\s*(?:false|no)", text, re.I):
+    text = _script(machine)
+    if not _says(text, _PASSWORDS_OFF, _PASSWORDS_ON):
         yield machine.violation("userData", "leaves sign-in by password on")
-    if not re.search(r"PermitRootLogin\s+no|disable_root\"?:\s*true", text, re.I):
+    if not _says(text, _ROOT_OFF, _ROOT_ON):
         yield machine.violation("userData", "leaves sign-in as root on")
 
 
-def _user_data(machine: Resource) -> str:
-    text = str(machine.reference("userData", absent="") or machine.reference("userDataBase64", absent=""))
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return text
+_END = r"[\"']{0,8}[ \t]{0,16}[:= \t][ \t]{0,16}[\"']{0,8}"
+_PASSWORDS_OFF = re.compile(rf"(?i)PasswordAuthentication{_END}no\b|ssh_pwauth{_END}(?:false|no|0)\b")
+_PASSWORDS_ON = re.compile(
+    rf"(?i)(?:Password|KbdInteractive|ChallengeResponse)Authentication{_END}yes\b|ssh_pwauth{_END}(?:true|yes|1)\b"
+)
+_ROOT_OFF = re.compile(rf"(?i)PermitRootLogin{_END}no\b|disable_root{_END}true\b")
+# "prohibit-password" is a way in for root too.
+_ROOT_ON = re.compile(rf"(?i)PermitRootLogin{_END}(?!no\b)\w|disable_root{_END}false\b")
+
+
+def _says(text: str, off: re.Pattern[str], on: re.Pattern[str]) -> bool:
+    """Say whether a script turns something off and nowhere on: which of two lines sshd takes is its affair."""
+    return bool(off.search(text)) and not on.search(text)
+
+
+def _script(machine: Resource) -> str:
+    """Return what a machine's user data does, without comments and without what ``sed`` looks for.
+
+    Raises:
+        UnknownReference: it is unknown.
+    """
+    given = machine.reference("userData") or machine.reference("userDataBase64") or ""
+    text = "\n".join(readings(str(given))).replace("\\n", "\n")
+    text = re.sub(r"(?<=[\s'\";])s([/|,@])(?:(?!\1).){0,200}\1", "", text)
+    return re.sub(r"(?m)(?:^|(?<=[\"']))[ \t]{0,200}#.*$", "", text)
 
 
 @catalogue.stack(
@@ -160,34 +263,66 @@ def _user_data(machine: Resource) -> str:
 def the_bastion_is_watched(machine: Resource, stack: Stack) -> Outcomes:
     if not is_bastion(machine):
         return
-    filters = stack.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
     watched = {
-        each.word("metricTransformation.name")
-        for each in filters
+        _metric(each, "metricTransformation.name", "metricTransformation.namespace")
+        for each in stack.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
         if stack.targets(each, "logGroupName", "aws:cloudwatch/logGroup:LogGroup")
     }
     if not watched:
         yield machine.violation("", "has no log group whose sign-ins are counted")
     elif not any(
-        alarm.word("metricName") in watched and alarm.has("alarmActions")
+        _metric(alarm, "metricName", "namespace") in watched
+        and alarm.has("alarmActions")
+        and alarm.switch("actionsEnabled", absent=True)
         for alarm in stack.of("aws:cloudwatch/metricAlarm:MetricAlarm")
     ):
         yield machine.violation("", "has no alarm that tells somebody of failed sign-ins")
 
 
+def _metric(resource: Resource, name: str, namespace: str) -> tuple[str, str]:
+    return resource.word(name), resource.word(namespace)
+
+
+_SCRIPTS = ("userData", "userDataBase64")
+
 _PLACES: dict[str, tuple[str, ...]] = {
-    INSTANCE: ("userData", "userDataBase64"),
-    TEMPLATE: ("userData",),
-    CONFIGURATION: ("userData", "userDataBase64"),
-    SPOT: ("userData", "userDataBase64"),
-    "aws:lambda/function:Function": ("environment.variables",),
-    "aws:ssm/parameter:Parameter": ("value", "insecureValue"),
+    INSTANCE: _SCRIPTS,
+    TEMPLATE: _SCRIPTS,
+    CONFIGURATION: _SCRIPTS,
+    SPOT: _SCRIPTS,
+    SPOT_FLEET: ("launchSpecifications",),
+    "aws:lambda/function:Function": ("environment",),
+    PARAMETER: ("value", "insecureValue"),
+    "aws:ssm/document:Document": ("content",),
     "aws:ecs/taskDefinition:TaskDefinition": ("containerDefinitions",),
-    "aws:batch/jobDefinition:JobDefinition": ("containerProperties",),
-    "aws:codebuild/project:Project": ("environment.environmentVariables",),
-    "aws:sagemaker/model:Model": ("primaryContainer.environment", "containers"),
-    "aws:glue/job:Job": ("defaultArguments",),
+    "aws:batch/jobDefinition:JobDefinition": (
+        "containerProperties",
+        "nodeProperties",
+        "ecsProperties",
+        "eksProperties",
+        "parameters",
+    ),
+    PROJECT: ("environment", "source", "secondarySources"),
+    "aws:sagemaker/model:Model": ("primaryContainer", "containers"),
+    "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration": (
+        "onCreate",
+        "onStart",
+    ),
+    "aws:sagemaker/studioLifecycleConfig:StudioLifecycleConfig": ("studioLifecycleConfigContent",),
+    "aws:glue/job:Job": ("defaultArguments", "nonOverridableArguments"),
+    "aws:glue/connection:Connection": ("connectionProperties",),
     "aws:apprunner/service:Service": ("sourceConfiguration",),
+    "aws:elasticbeanstalk/environment:Environment": ("settings",),
+    "aws:amplify/app:App": ("environmentVariables", "buildSpec"),
+    "aws:amplify/branch:Branch": ("environmentVariables",),
+    "aws:cloudformation/stack:Stack": ("parameters", "templateBody"),
+    "aws:imagebuilder/component:Component": ("data",),
+    "aws:mwaa/environment:Environment": ("airflowConfigurationOptions",),
+    "aws:apigateway/stage:Stage": ("variables",),
+    "aws:appconfig/hostedConfigurationVersion:HostedConfigurationVersion": ("content",),
+    "aws:lightsail/instance:Instance": ("userData",),
+    "aws:sfn/stateMachine:StateMachine": ("definition",),
+    "aws:emr/cluster:Cluster": ("bootstrapActions", "steps", "configurationsJson"),
 }
 """Where programs put what machines and functions start with."""
 
@@ -206,48 +341,84 @@ def nothing_holds_a_credential(resource: Resource) -> Outcomes:
 
 
 def _searched(resource: Resource, place: str) -> Outcomes:
-    value = resource.reference(place)
-    if isinstance(value, str) and value[:1] in "[{":
-        value = _from_json(value, place)
-    if isinstance(value, (dict, list)) and _holds_unknown(value):
-        raise UnknownReference(place)
-    for path, name, text in _pairs(value, place):
-        label = str(resource.reference("name", absent="")) if place in ("value", "insecureValue") else name
-        if holds_credential(text, name=label):
+    waiting = ""
+    for path, name, found in _named_texts(resource, place):
+        if found is UNKNOWN:
+            waiting = waiting or path
+        elif holds_credential(str(found), name=name):
             yield resource.violation(path, "holds a credential")
+    # What is not known yet may be one, and says nothing about the rest.
+    if waiting:
+        yield Undecided(waiting)
 
 
-def _from_json(text: str, place: str) -> Any:
+def _named_texts(resource: Resource, place: str) -> Iterator[tuple[str, str, Any]]:
+    value = resource.reference(place)
+    if resource.type == PARAMETER:
+        yield place, _name_of(resource), value if value is not None else ""
+        return
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        # The text itself is searched too: a reader that is stricter than AWS's misses what AWS takes.
+        yield place, "", value
+        value = _from_json(value)
+    for path, name, found in texts_in(value, place):
+        if not (resource.type == PROJECT and _refers_elsewhere(resource, path)):
+            yield path, name, found
+
+
+def _name_of(parameter: Resource) -> str:
+    """Return what a parameter is called; whatever is literal in one that is to be kept secret is a password."""
+    if parameter.switch("type", absent="") == "SecureString":
+        return "password"
+    return str(parameter.reference("name", absent="")) if parameter.known("name") else ""
+
+
+def _refers_elsewhere(project: Resource, path: str) -> bool:
+    """Say whether a variable of a build holds the name of a secret, which CodeBuild looks up."""
+    variable, _, last = path.rpartition(".")
+    return last == "value" and project.switch(f"{variable}.type", absent="PLAINTEXT") in (
+        "PARAMETER_STORE",
+        "SECRETS_MANAGER",
+    )
+
+
+def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        if place == "userData":
-            return text
-        raise Malformed(place) from None
+        return None
 
 
-def _pairs(value: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    """Yield every text with what it is called; a list of ``{name, value}`` calls its values so."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _pairs(item, f"{place}[{index}]")
-    elif (
-        isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("value"), str)
-    ):
-        yield f"{place}.value", value["name"], value["value"]
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, str):
-                yield f"{place}.{key}", str(key), item
-            else:
-                yield from _pairs(item, f"{place}.{key}")
-    else:
-        yield from texts_in(value, place)
+_ADDRESS = "aws:ec2/eip:Eip"
+_ADDRESS_ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
 
 
-def _holds_unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_holds_unknown(item) for item in value)
-    return value is UNKNOWN
+@catalogue.stack(
+    "ACC-08",
+    "An Elastic IP stands on no machine but the bastion",
+    severity=HIGH,
+    on=(_ADDRESS, _ADDRESS_ASSOCIATION),
+    remedy="Take the address off the machine; reach it through the bastion or the load balancer.",
+    references=References(fsbp=["EC2.9"]),
+)
+def addresses_stand_on_the_bastion_alone(address: Resource, stack: Stack) -> Outcomes:
+    # What AWS itself put there (a gateway, a machine of an auto-scaling group) is not in the program.
+    for key in ("instance", "instanceId", "networkInterface", "networkInterfaceId"):
+        for machine in stack.targets(address, key, INSTANCE, SPOT, INTERFACE):
+            if not is_bastion(machine):
+                yield address.violation(key, "gives a machine a public address")
+
+
+@catalogue.stack(
+    "ACC-09",
+    "No output holds a private key",
+    severity=HIGH,
+    remedy="Make the key outside the program; export the public half, or the ARN of the secret that holds the other.",
+)
+def no_output_holds_a_private_key(stack: Stack) -> Outcomes:
+    return per_item(stack.resources, _private_keys_out)
+
+
+def _private_keys_out(node: Node) -> Outcomes:
+    if isinstance(node, Resource):
+        yield from _private_keys(node)

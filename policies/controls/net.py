@@ -2,47 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from machinery.addresses import (
     DEFAULT_GROUP,
-    EGRESS_RULE,
     GROUP,
-    INGRESS_RULE,
-    LEGACY_RULE,
+    GROUPS,
+    PREFIX_LIST,
     RULE_CARRIERS,
+    SEPARATE_RULES,
+    Network,
     Rule,
+    contains,
+    groups_of,
     inbound_rules,
     is_wider_than_listed,
     is_world,
+    make_up_the_world,
+    meant,
+    members,
+    network_of,
     outbound_rules,
-    parsed,
-    rules_of,
+    per_rule,
+    ranges_of,
+    rules_into,
 )
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
-from machinery.documents import statements
+from machinery.documents import Statement, statements
+from machinery.grants import any_resource
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, guarded, per_item
+from machinery.subject import (
+    Node,
+    Outcomes,
+    Resource,
+    Undecided,
+    guarded,
+    per_item,
+)
 
 catalogue = Catalogue()
 
 VPC = "aws:ec2/vpc:Vpc"
+DEFAULT_VPC = "aws:ec2/defaultVpc:DefaultVpc"
+VPCS = (VPC, DEFAULT_VPC)
 SUBNET = "aws:ec2/subnet:Subnet"
+DEFAULT_SUBNET = "aws:ec2/defaultSubnet:DefaultSubnet"
+SUBNETS = (SUBNET, DEFAULT_SUBNET)
+ROUTE_TABLE = "aws:ec2/routeTable:RouteTable"
+DEFAULT_ROUTE_TABLE = "aws:ec2/defaultRouteTable:DefaultRouteTable"
+ROUTE_TABLES = (ROUTE_TABLE, DEFAULT_ROUTE_TABLE)
+ROUTE = "aws:ec2/route:Route"
+ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+MAIN_ASSOCIATION = "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation"
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+ENDPOINT_POLICY = "aws:ec2/vpcEndpointPolicy:VpcEndpointPolicy"
 NAT = "aws:ec2/natGateway:NatGateway"
-LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+BUCKET = "aws:s3/bucket:Bucket"
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+LOAD_BALANCERS = ("aws:lb/loadBalancer:LoadBalancer", "aws:alb/loadBalancer:LoadBalancer")
+CLASSIC_BALANCER = "aws:elb/loadBalancer:LoadBalancer"
+CLUSTER = "aws:eks/cluster:Cluster"
 
 GUARDED_PORTS = (22, 3389, 5432, 3306, 6379, 9200, 27017, 2049, 2375, 6443, 10250)
 """SSH, remote desktop, PostgreSQL, MySQL, Redis, OpenSearch, MongoDB, NFS, Docker, Kubernetes, kubelet."""
 
 HTTPS = 443
-
-
-def _each(rules: list[Rule], judge: Callable[[Rule], Outcomes]) -> Outcomes:
-    """Judge each rule by itself: an unknown range in one hides nothing in another."""
-    for rule in rules:
-        yield from guarded(partial(judge, rule))
 
 
 @catalogue.resource(
@@ -54,12 +80,11 @@ def _each(rules: list[Rule], judge: Callable[[Rule], Outcomes]) -> Outcomes:
     references=References(fsbp=["EC2.18"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def no_rule_admits_the_internet(resource: Resource) -> Outcomes:
-    def judge(rule: Rule) -> Outcomes:
-        for path, network in rule.ranges():
-            if is_world(network) and not rule.only(HTTPS):
-                yield resource.violation(path, "admits the whole internet")
+    def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
+        if is_world(network) and not rule.only(HTTPS):
+            yield range_.violation("", "admits the whole internet")
 
-    return _each(inbound_rules(resource), judge)
+    return per_rule(inbound_rules(resource), lambda rule: rule.per_range(partial(judge, rule)))
 
 
 @catalogue.resource(
@@ -71,39 +96,44 @@ def no_rule_admits_the_internet(resource: Resource) -> Outcomes:
     references=References(cis=["5.2", "5.3"], fsbp=["EC2.19"], nist=["SC-7"]),
 )
 def guarded_ports_are_open_narrowly(resource: Resource) -> Outcomes:
-    def judge(rule: Rule) -> Outcomes:
-        for path, network in rule.ranges():
-            open_ports = [port for port in GUARDED_PORTS if rule.covers(port)]
-            if open_ports and is_wider_than_listed(network):
-                yield resource.violation(path, f"opens port {open_ports[0]} to a wide range")
+    def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
+        if is_wider_than_listed(network) and (port := _guarded_port(rule)):
+            yield range_.violation("", f"opens port {port} to a wide range")
 
-    return _each(inbound_rules(resource), judge)
+    return per_rule(inbound_rules(resource), lambda rule: rule.per_range(partial(judge, rule)))
+
+
+def _guarded_port(rule: Rule) -> int | None:
+    return next((port for port in GUARDED_PORTS if rule.covers(port)), None)
 
 
 @catalogue.stack(
     "NET-03",
     "The default security group of every VPC is taken over and empty",
     severity=HIGH,
-    on=VPC,
+    on=VPCS,
     remedy="Add an aws.ec2.DefaultSecurityGroup for the VPC with ingress=[] and egress=[].",
     references=References(cis=["5.4"], fsbp=["EC2.2"]),
 )
 def default_group_is_empty(vpc: Resource, stack: Stack) -> Outcomes:
     groups = stack.referrers(vpc, "vpcId", DEFAULT_GROUP)
+    if vpc.type == DEFAULT_VPC:
+        groups += [group for group in stack.of(DEFAULT_GROUP) if not group.has("vpcId")]
     if not groups:
         yield vpc.violation("", "leaves its default security group as AWS made it, open among its members")
     for group in groups:
-        if group.items("ingress") or group.items("egress"):
+        if group.has("ingress") or group.has("egress"):
             yield vpc.violation("", "has a default security group with rules")
-        if stack.referrers(group, "securityGroupId", LEGACY_RULE, INGRESS_RULE, EGRESS_RULE):
-            yield vpc.violation("", "has a default security group that separate rules open")
+    # A rule may name the group through the VPC, whether or not the stack takes the group over.
+    if any(stack.referrers(named, "securityGroupId", *SEPARATE_RULES) for named in (vpc, *groups)):
+        yield vpc.violation("", "has a default security group that separate rules open")
 
 
 @catalogue.stack(
     "NET-04",
     "Every VPC records all traffic, for as long as the profile asks",
     severity=HIGH,
-    on=VPC,
+    on=VPCS,
     remedy="Add an aws.ec2.FlowLog with traffic_type ALL to a log group whose retention meets the profile.",
     references=References(
         cis=["3.7"], fsbp=["EC2.6"], nist=["AU-12", "SI-4"], pci=["10.2.1"], hipaa=["164.312(b)"]
@@ -117,24 +147,46 @@ def all_traffic_is_recorded(vpc: Resource, stack: Stack) -> Outcomes:
     ]
     if not logs:
         yield vpc.violation("", "has no flow log of all its traffic")
+        return
     floor = vpc.declared.floors.log_retention_days
-    for log in logs:
-        for group in stack.targets(log, "logDestination", "aws:cloudwatch/logGroup:LogGroup"):
-            # Zero and absent mean for ever.
-            if 0 < group.number("retentionInDays") < floor:
-                yield vpc.violation("", f"keeps its flow logs for less than the {floor} days of its profile")
+    kept = [_days_kept(log, stack) for log in logs]
+    if any(days is not None and days >= floor for days in kept):
+        return
+    if None in kept:
+        # Who keeps them, and for how long, is not in the program.
+        yield Undecided("logDestination", urn=logs[kept.index(None)].urn)
+    else:
+        yield vpc.violation("", f"keeps its flow logs for less than the {floor} days of its profile")
+
+
+_FOR_EVER = 1 << 31
+
+
+def _days_kept(log: Resource, stack: Stack) -> int | None:
+    """Return how long a flow log is kept; ``None`` where its destination is not the stack's."""
+    for group in stack.targets(log, "logDestination", LOG_GROUP):
+        # Zero and absent mean for ever.
+        return group.number("retentionInDays") or _FOR_EVER
+    for bucket in stack.targets(log, "logDestination", BUCKET):
+        rules = [
+            rule for cycle in stack.referrers(bucket, "bucket", LIFECYCLE) for rule in cycle.items("rules")
+        ]
+        days = [rule.number("expiration.days") for rule in rules if rule.switch("status") != "Disabled"]
+        return min(filter(None, days), default=_FOR_EVER)
+    return None
 
 
 @catalogue.resource(
     "NET-05",
     "A subnet gives no public addresses on launch",
     severity=HIGH,
-    on=SUBNET,
+    on=SUBNETS,
     remedy="Set map_public_ip_on_launch to False; what must be public gets an Elastic IP of its own.",
     references=References(fsbp=["EC2.15"]),
 )
 def subnet_gives_no_public_addresses(subnet: Resource) -> Outcomes:
-    if subnet.switch("mapPublicIpOnLaunch", absent=False):
+    # AWS makes its default subnets public (provider documentation of aws_default_subnet).
+    if subnet.switch("mapPublicIpOnLaunch", absent=subnet.type == DEFAULT_SUBNET):
         yield subnet.violation("mapPublicIpOnLaunch", "gives a public address to whatever starts here")
     if subnet.switch("assignIpv6AddressOnCreation", absent=False):
         yield subnet.violation(
@@ -146,25 +198,22 @@ def subnet_gives_no_public_addresses(subnet: Resource) -> Outcomes:
     "NET-06",
     "Subnets of data and training have no way to the internet",
     severity=HIGH,
-    on=SUBNET,
+    on=SUBNETS,
     remedy="Give the isolated subnet a route table of its own without a route to a gateway.",
     references=References(nist=["SC-7"]),
 )
 def isolated_subnets_have_no_way_out(subnet: Resource, stack: Stack) -> Outcomes:
-    if not is_isolated(subnet, stack):
-        return
-    for table in _tables_of(subnet, stack):
-        yield from per_item(
-            _routes_of(table, stack),
-            lambda route: _way_out(subnet, route),
-        )
+    if is_isolated(subnet, stack):
+        yield from _each_route(subnet, stack, lambda route: _way_out(subnet, route))
 
 
 _WAYS_OUT = (
     "natGatewayId",
     "egressOnlyGatewayId",
     "carrierGatewayId",
+    "localGatewayId",
     "transitGatewayId",
+    "coreNetworkArn",
     "networkInterfaceId",
 )
 
@@ -181,66 +230,125 @@ def _way_out(subnet: Resource, route: Node) -> Outcomes:
         yield subnet.violation("", "has a route through an appliance that may lead out")
 
 
-def _tables_of(subnet: Resource, stack: Stack) -> list[Resource]:
-    """Return the subnet's route table; without an association that is the main one of its VPC."""
-    associations = stack.referrers(subnet, "subnetId", "aws:ec2/routeTableAssociation:RouteTableAssociation")
-    if associations:
-        return [
-            table
-            for association in associations
-            for table in stack.targets(association, "routeTableId", "aws:ec2/routeTable:RouteTable")
-        ]
-    vpcs = stack.targets(subnet, "vpcId", VPC)
-    return [
+def _each_route(subnet: Resource, stack: Stack, judge: Callable[[Node], Outcomes]) -> Outcomes:
+    """Judge every route that a subnet's traffic may take, wherever it is written."""
+    associations = stack.referrers(subnet, "subnetId", ASSOCIATION)
+    vpcs = stack.targets(subnet, "vpcId", *VPCS)
+    # A subnet without an association has the main table of its VPC, and an association may name that one too.
+    main = [vpc for link in associations for vpc in stack.targets(link, "routeTableId", *VPCS)]
+    for vpc in main if associations else vpcs:
+        yield from per_item(stack.referrers(vpc, "routeTableId", ROUTE), judge)
+    tables = [
         table
-        for vpc in vpcs
-        for table in stack.referrers(
-            vpc, "defaultRouteTableId", "aws:ec2/defaultRouteTable:DefaultRouteTable"
+        for vpc in (main if associations else vpcs)
+        for table in (
+            *stack.referrers(vpc, "defaultRouteTableId", DEFAULT_ROUTE_TABLE),
+            *(
+                table
+                for link in stack.referrers(vpc, "vpcId", MAIN_ASSOCIATION)
+                for table in stack.targets(link, "routeTableId", *ROUTE_TABLES)
+            ),
         )
     ]
+    for link in associations:
+        found = stack.targets(link, "routeTableId", *ROUTE_TABLES)
+        tables += found
+        if not found and not stack.targets(link, "routeTableId", *VPCS):
+            yield Undecided("routeTableId", urn=link.urn)
+    if not associations and not vpcs:
+        yield Undecided("vpcId", urn=subnet.urn)
+    for table in tables:
+        yield from per_item(stack.referrers(table, "routeTableId", ROUTE), judge)
+        yield from guarded(partial(_inline_routes, table, judge))
 
 
-def _routes_of(table: Resource, stack: Stack) -> list[Node]:
-    return [*table.items("routes"), *stack.referrers(table, "routeTableId", "aws:ec2/route:Route")]
+def _inline_routes(table: Resource, judge: Callable[[Node], Outcomes]) -> Outcomes:
+    return per_item(table.items("routes"), judge)
+
+
+# Where databases stand. A cache in a private subnet is no database of record.
+_DATABASE_SUBNETS = (
+    "aws:rds/subnetGroup:SubnetGroup",
+    "aws:docdb/subnetGroup:SubnetGroup",
+    "aws:neptune/subnetGroup:SubnetGroup",
+    "aws:redshift/subnetGroup:SubnetGroup",
+)
 
 
 def is_isolated(subnet: Resource, stack: Stack) -> bool:
     """Say whether a subnet is of the isolated tier: by its tag, or because a database stands in it."""
     if subnet.switch("tags.tier") == "isolated":
         return True
-    return bool(stack.referrers(subnet, "subnetIds", "aws:rds/subnetGroup:SubnetGroup"))
+    return bool(stack.referrers(subnet, "subnetIds", *_DATABASE_SUBNETS))
 
 
 @catalogue.stack(
     "NET-07",
-    "S3 is reached through a gateway endpoint whose policy is narrower than everything",
+    "S3 is reached through a gateway endpoint, and no endpoint's policy admits everybody to everything",
     severity=MEDIUM,
-    on=VPC,
-    remedy="Add a gateway endpoint for S3 with a policy that names your account (aws:PrincipalAccount, aws:ResourceAccount).",
+    on=VPCS,
+    remedy="Add a gateway endpoint for S3, and give each endpoint a policy that names your account (aws:PrincipalAccount, aws:ResourceAccount).",
     references=References(nist=["SC-7"], pci=["1.4.1"]),
 )
 def s3_is_reached_inside(vpc: Resource, stack: Stack) -> Outcomes:
-    if not stack.referrers(vpc, "vpcId", SUBNET):
-        return
-    doors = [door for door in stack.referrers(vpc, "vpcId", ENDPOINT) if _service(door) == "s3"]
-    if not doors:
+    doors = _doors(vpc, stack)
+    if stack.referrers(vpc, "vpcId", *SUBNETS) and not _services(doors, _GATEWAY, only=["s3"]):
         yield vpc.violation("", "has no endpoint for S3")
-    for door in doors:
-        if not door.has("policy"):
-            yield vpc.violation("", "has an endpoint for S3 that admits everybody to everything")
-        for statement in statements(door, "policy") if door.has("policy") else ():
-            if (
-                statement.allows
-                and statement.everyone
-                and statement.every_resource
-                and not statement.binding()
-            ):
-                yield vpc.violation("", "has an endpoint for S3 that admits everybody to everything")
+    yield from per_item(doors, lambda door: _narrow_policy(door, stack))
 
 
-def _service(endpoint: Resource) -> str:
-    """Return ``s3`` of ``com.amazonaws.eu-central-1.s3``, ``ecr.api`` of ``….ecr.api``."""
-    return ".".join(str(endpoint.reference("serviceName", absent="")).split(".")[3:])
+_GATEWAY, _INTERFACE = "Gateway", "Interface"
+
+_NARROWING = (
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgPaths",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "aws:ResourceOrgPaths",
+    "s3:ResourceAccount",
+    "kms:CallerAccount",
+)
+
+
+def _doors(vpc: Resource, stack: Stack) -> list[Resource]:
+    """Return the endpoints of AWS's own services; those of other people's services take no policy."""
+    return [
+        door
+        for door in stack.referrers(vpc, "vpcId", ENDPOINT)
+        if door.switch("vpcEndpointType", absent=_GATEWAY) in (_GATEWAY, _INTERFACE)
+        and not str(door.reference("serviceName", absent="")).startswith("com.amazonaws.vpce.")
+    ]
+
+
+def _services(doors: Sequence[Resource], kind: str, only: Sequence[str]) -> set[str]:
+    """Return which of the services ``only`` have an endpoint of a kind: ``ecr.api`` of ``com.amazonaws.….ecr.api``."""
+    names = {
+        ".".join(str(door.reference("serviceName", absent="")).split(".")[3:]).removesuffix("-fips")
+        for door in doors
+        if door.switch("vpcEndpointType", absent=_GATEWAY) == kind
+    }
+    return names.intersection(only)
+
+
+def _narrow_policy(door: Node, stack: Stack) -> Outcomes:
+    assert isinstance(door, Resource)  # noqa: S101 - per_item hands back what it was given
+    separate = stack.referrers(door, "vpcEndpointId", ENDPOINT_POLICY)
+    policies = [holder for holder in (door, *separate) if holder.has("policy")]
+    if not policies or any(
+        _admits_everybody(statement) for holder in policies for statement in statements(holder, "policy")
+    ):
+        yield door.violation("policy", "admits everybody to everything")
+
+
+def _admits_everybody(statement: Statement) -> bool:
+    return (
+        statement.allows
+        and (statement.everyone or bool(statement.not_principals))
+        and any_resource(statement)
+        and all(condition.negated for condition in statement.binding(*_NARROWING))
+    )
 
 
 NEEDED_BY_ISOLATED_NODES = ("ecr.api", "ecr.dkr", "sts", "logs", "kms", "eks", "ec2")
@@ -248,16 +356,16 @@ NEEDED_BY_ISOLATED_NODES = ("ecr.api", "ecr.dkr", "sts", "logs", "kms", "eks", "
 
 @catalogue.stack(
     "NET-08",
-    "A VPC with isolated subnets has endpoints for what its nodes need",
+    "A VPC with isolated subnets has interface endpoints for what its nodes need",
     severity=MEDIUM,
-    on=VPC,
+    on=VPCS,
     remedy="Add interface endpoints for ecr.api, ecr.dkr, sts, logs, kms, eks and ec2.",
     references=References(fsbp=["EC2.10"]),
 )
 def isolated_nodes_reach_aws(vpc: Resource, stack: Stack) -> Outcomes:
-    if not any(is_isolated(subnet, stack) for subnet in stack.referrers(vpc, "vpcId", SUBNET)):
+    if not any(is_isolated(subnet, stack) for subnet in stack.referrers(vpc, "vpcId", *SUBNETS)):
         return
-    present = {_service(door) for door in stack.referrers(vpc, "vpcId", ENDPOINT)}
+    present = _services(_doors(vpc, stack), _INTERFACE, only=NEEDED_BY_ISOLATED_NODES)
     for service in NEEDED_BY_ISOLATED_NODES:
         if service not in present:
             yield vpc.violation("", f"has no endpoint for {service}")
@@ -272,12 +380,11 @@ def isolated_nodes_reach_aws(vpc: Resource, stack: Stack) -> Outcomes:
     references=References(nist=["SC-7"], pci=["1.3.2"], atlas=["AML.T0025"]),
 )
 def no_group_talks_to_everybody(resource: Resource) -> Outcomes:
-    def judge(rule: Rule) -> Outcomes:
-        for path, network in rule.ranges():
-            if is_world(network) and rule.every_port():
-                yield resource.violation(path, "lets data out to anybody on every port")
+    def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
+        if is_world(network) and rule.every_port():
+            yield range_.violation("", "lets data out to anybody on every port")
 
-    return _each(outbound_rules(resource), judge)
+    return per_rule(outbound_rules(resource), lambda rule: rule.per_range(partial(judge, rule)))
 
 
 _ACLS = ("aws:ec2/networkAcl:NetworkAcl", "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl")
@@ -294,25 +401,44 @@ _ADMINISTRATION = (22, 3389)
 )
 def network_acls_keep_administration_out(acl: Resource) -> Outcomes:
     if acl.type in _ACLS:
+        # AWS takes the first line that fits.
         lines = sorted(acl.items("ingress"), key=lambda line: line.number("ruleNo"))
-        for port in _ADMINISTRATION:
-            # AWS takes the first line that fits.
-            first = next((line for line in lines if _admits_world(line, port)), None)
-            if first and first.switch("action") == "allow":
-                yield first.violation("cidrBlock", f"admits the internet on port {port}")
-    elif not acl.switch("egress", absent=False) and acl.switch("ruleAction") == "allow":
-        for port in _ADMINISTRATION:
-            if _admits_world(acl, port):
-                yield acl.violation("cidrBlock", f"admits the internet on port {port}")
+        for position, line in enumerate(lines):
+            yield from guarded(partial(_admits_administration, line, "action", lines[:position]))
+    elif not acl.switch("egress", absent=False):
+        yield from _admits_administration(acl, "ruleAction", [])
 
 
-def _admits_world(line: Node, port: int) -> bool:
-    ranges = [parsed(text, path) for key in ("cidrBlock", "ipv6CidrBlock") for path, text in line.texts(key)]
-    if not any(is_world(network) for network in ranges):
-        return False
+def _admits_administration(line: Node, action: str, earlier: Sequence[Node]) -> Outcomes:
+    def judge(range_: Node) -> Outcomes:
+        network = network_of(range_)
+        for port in _ADMINISTRATION if is_world(network) else ():
+            if _fits(line, port) and not any(_refuses(before, network, port) for before in earlier):
+                yield range_.violation("", f"admits the internet on port {port}")
+
+    # The provider takes actions in any letter case.
+    if str(line.switch(action)).lower() == "allow":
+        for key in _ACL_RANGES:
+            yield from per_item(members(line, key), judge)
+
+
+_ACL_RANGES = ("cidrBlock", "ipv6CidrBlock")
+
+
+def _refuses(line: Node, network: Network, port: int) -> bool:
+    """Say whether a line keeps all of a range out; one that refuses a half of it leaves the other."""
+    return (
+        str(line.switch("action")).lower() == "deny"
+        and _fits(line, port)
+        and any(contains(network_of(range_), network) for key in _ACL_RANGES for range_ in members(line, key))
+    )
+
+
+def _fits(line: Node, port: int) -> bool:
     protocol = str(line.switch("protocol", absent="-1")).lower()
-    first, last = line.number("fromPort"), line.number("toPort")
-    return protocol in ("-1", "all") or (protocol in ("tcp", "6") and first <= port <= last)
+    if protocol in ("-1", "all"):
+        return True
+    return protocol in ("tcp", "6") and line.number("fromPort", 0) <= port <= line.number("toPort", 65535)
 
 
 @catalogue.resource(
@@ -323,21 +449,27 @@ def _admits_world(line: Node, port: int) -> bool:
     remedy="Write a description that a reviewer understands without the code.",
 )
 def rules_say_what_they_are_for(resource: Resource) -> Outcomes:
-    if resource.type == GROUP and resource.switch("description", absent="") in (
+    if resource.type == GROUP and _says_nothing(resource):
+        yield resource.violation("description", "says nothing")
+    if resource.type != DEFAULT_GROUP:
+        for rule in (*inbound_rules(resource), *outbound_rules(resource)):
+            if _says_nothing(rule.node):
+                yield rule.node.violation("description", "says nothing")
+
+
+def _says_nothing(node: Node) -> bool:
+    if not node.known("description"):
+        return False
+    return str(node.reference("description", absent="")).strip() in (
         "",
         "Managed by Pulumi",
         "Managed by Terraform",
-    ):
-        yield resource.violation("description", "says nothing")
-    if resource.type != DEFAULT_GROUP:
-        for rule in rules_of(resource):
-            if not rule.node.switch("description", absent=""):
-                yield rule.node.violation("description", "says nothing")
+    )
 
 
 @catalogue.stack(
     "NET-12",
-    "A VPC spans as many zones as its profile asks for",
+    "A VPC, and its isolated subnets, span as many zones as the profile asks for",
     severity=HIGH,
     on=VPC,
     remedy="Put subnets of each tier into two availability zones, in prod three.",
@@ -345,10 +477,22 @@ def rules_say_what_they_are_for(resource: Resource) -> Outcomes:
 )
 def a_vpc_spans_zones(vpc: Resource, stack: Stack) -> Outcomes:
     subnets = stack.referrers(vpc, "vpcId", SUBNET)
-    zones = {_zone(subnet) for subnet in subnets}
     wanted = vpc.declared.floors.zones
-    if subnets and len(zones - {""}) < wanted:
+    if subnets and _zones_of(subnets) < wanted:
         yield vpc.violation("", f"spans fewer than {wanted} availability zones")
+        return
+    isolated = [subnet for subnet in subnets if is_isolated(subnet, stack)]
+    if isolated and _zones_of(isolated) < wanted:
+        yield vpc.violation("", f"has isolated subnets in fewer than {wanted} availability zones")
+
+
+def _zones_of(subnets: Sequence[Resource]) -> int:
+    # A zone's name and its id may mean the same place, so the two do not add up.
+    named, numbered = (
+        {zone for subnet in subnets if (zone := str(subnet.reference(key, absent="")))}
+        for key in ("availabilityZone", "availabilityZoneId")
+    )
+    return max(len(named), len(numbered))
 
 
 def _zone(subnet: Resource) -> str:
@@ -373,78 +517,199 @@ def each_zone_goes_out_by_itself(vpc: Resource, stack: Stack) -> Outcomes:
     served = {_zone(subnet) for subnet in subnets if stack.referrers(subnet, "subnetId", NAT)}
     if served and private - served:
         yield vpc.violation("", "sends a zone out through another zone's NAT gateway")
+        return
+    for subnet in subnets:
+        yield from _each_route(subnet, stack, partial(_goes_out_at_home, subnet, stack))
 
 
-_PUBLIC_SWITCH = {
-    "aws:rds/instance:Instance": "publiclyAccessible",
-    "aws:rds/clusterInstance:ClusterInstance": "publiclyAccessible",
-    "aws:redshift/cluster:Cluster": "publiclyAccessible",
-    "aws:redshiftserverless/workgroup:Workgroup": "publiclyAccessible",
-    "aws:dms/replicationInstance:ReplicationInstance": "publiclyAccessible",
-    "aws:mq/broker:Broker": "publiclyAccessible",
-    "aws:neptune/clusterInstance:ClusterInstance": "publiclyAccessible",
-}
-# AWS's default where the program says nothing.
-_PUBLIC_BY_DEFAULT = ("aws:redshift/cluster:Cluster", "aws:dms/replicationInstance:ReplicationInstance")
+def _goes_out_at_home(subnet: Resource, stack: Stack, route: Node) -> Outcomes:
+    if not route.has("natGatewayId"):
+        return
+    if isinstance(route, Resource):
+        gateways = stack.targets(route, "natGatewayId", NAT)
+    else:
+        gateways = [nat for nat in stack.named(str(route.reference("natGatewayId"))) if nat.type == NAT]
+    if not gateways:
+        yield Undecided(f"{route.path}.natGatewayId".lstrip("."), urn=subnet.urn)
+    for nat in gateways:
+        # A regional gateway is in every zone.
+        if nat.switch("availabilityMode", absent="zonal") == "regional":
+            continue
+        if _zone(subnet) not in {_zone(place) for place in stack.targets(nat, "subnetId", SUBNET)}:
+            yield subnet.violation("", "goes out through another zone's NAT gateway")
+
+
+_PUBLIC_SWITCH = dict.fromkeys(
+    (
+        "aws:rds/instance:Instance",
+        "aws:rds/cluster:Cluster",
+        "aws:rds/clusterInstance:ClusterInstance",
+        "aws:rds/shardGroup:ShardGroup",
+        "aws:redshift/cluster:Cluster",
+        "aws:redshiftserverless/workgroup:Workgroup",
+        "aws:dms/replicationInstance:ReplicationInstance",
+        "aws:dms/instanceProfile:InstanceProfile",
+        "aws:docdb/clusterInstance:ClusterInstance",
+        "aws:neptune/clusterInstance:ClusterInstance",
+        "aws:lightsail/database:Database",
+        "aws:mq/broker:Broker",
+        "aws:timestreaminfluxdb/dbInstance:DbInstance",
+        "aws:timestreaminfluxdb/dbCluster:DbCluster",
+        "aws:m2/environment:Environment",
+    ),
+    "publiclyAccessible",
+)
+# AWS's default where the program says nothing (DMS API, "CreateReplicationInstance").
+_PUBLIC_BY_DEFAULT = ("aws:dms/replicationInstance:ReplicationInstance",)
+
+_SEARCH = ("aws:opensearch/domain:Domain", "aws:elasticsearch/domain:Domain")
+_KAFKA = "aws:msk/cluster:Cluster"
+_KAFKA_ACCESS = "brokerNodeGroupInfo.connectivityInfo.publicAccess.type"
 
 
 @catalogue.resource(
     "NET-14",
     "Nothing but the edge is public",
     severity=HIGH,
-    on=[*_PUBLIC_SWITCH, LOAD_BALANCER, "aws:alb/loadBalancer:LoadBalancer", "aws:eks/cluster:Cluster"],
-    remedy="Make it private (publicly_accessible=False, internal=True, endpoint_public_access=False); users come through the edge.",
+    on=[*_PUBLIC_SWITCH, *LOAD_BALANCERS, CLASSIC_BALANCER, CLUSTER, *_SEARCH, _KAFKA],
+    remedy="Make it private (publicly_accessible=False, internal=True, endpoint_public_access=False, vpc_options); users come through the edge.",
     references=References(cis=["2.3.3"], fsbp=["RDS.2", "EKS.1"], pci=["1.3.1"]),
 )
 def nothing_but_the_edge_is_public(resource: Resource) -> Outcomes:
     if key := _PUBLIC_SWITCH.get(resource.type):
         if resource.switch(key, absent=resource.type in _PUBLIC_BY_DEFAULT):
             yield resource.violation(key, "has a public address")
-    elif resource.type == "aws:eks/cluster:Cluster":
-        if resource.switch("vpcConfig.endpointPublicAccess", absent=True) and any(
-            is_world(parsed(text, path)) for path, text in _api_ranges(resource)
-        ):
-            yield resource.violation(
-                "vpcConfig.endpointPublicAccess", "opens the Kubernetes API to the internet"
-            )
-    # The edge is an application load balancer: the only kind that a web ACL can guard.
-    elif (
-        not resource.switch("internal", absent=False)
-        and resource.switch("loadBalancerType", absent="application") != "application"
+    elif resource.type == CLUSTER:
+        yield from _public_api(resource)
+    elif resource.type in _SEARCH:
+        if not resource.has("vpcOptions"):
+            yield resource.violation("vpcOptions", "is missing, which makes the endpoint public")
+    elif resource.type == _KAFKA:
+        if resource.switch(_KAFKA_ACCESS, absent="DISABLED") != "DISABLED":
+            yield resource.violation(_KAFKA_ACCESS, "gives the brokers public addresses")
+    # The edge is an application load balancer: the only kind that a web ACL can guard. One of type gateway has
+    # no address of its own.
+    elif not resource.switch("internal", absent=False) and (
+        resource.type == CLASSIC_BALANCER
+        or resource.switch("loadBalancerType", absent="application") not in ("application", "gateway")
     ):
         yield resource.violation("internal", "is a public load balancer that no web ACL can guard")
 
 
-def _api_ranges(cluster: Resource) -> Iterator[tuple[str, str]]:
-    listed = cluster.texts("vpcConfig.publicAccessCidrs")
-    yield from listed or [("vpcConfig.publicAccessCidrs", "0.0.0.0/0")]
+def _public_api(cluster: Resource) -> Outcomes:
+    if not cluster.switch("vpcConfig.endpointPublicAccess", absent=True):
+        return
+    problem = "opens the Kubernetes API to the internet"
+    # Without a list, AWS takes everybody.
+    if not cluster.has("vpcConfig.publicAccessCidrs"):
+        yield cluster.violation("vpcConfig.endpointPublicAccess", problem)
+        return
+
+    def judge(range_: Node) -> Outcomes:
+        if is_world(network_of(range_)):
+            yield range_.violation("", problem)
+
+    yield from per_item(members(cluster, "vpcConfig.publicAccessCidrs"), judge)
 
 
 @catalogue.stack(
     "NET-15",
     "A group that admits the internet on 443 belongs to a load balancer and to nothing else",
     severity=HIGH,
-    on=GROUP,
+    on=RULE_CARRIERS,
     remedy="Give the load balancer a group of its own; machines and databases admit that group.",
     references=References(fsbp=["EC2.18"]),
 )
-def only_load_balancers_meet_the_internet(group: Resource, stack: Stack) -> Outcomes:
-    rules = [*inbound_rules(group)]
-    for carrier in stack.referrers(group, "securityGroupId", LEGACY_RULE, INGRESS_RULE):
-        rules += inbound_rules(carrier)
-    if not any(is_world(network) for rule in rules for _, network in rule.ranges()):
+def only_load_balancers_meet_the_internet(carrier: Resource, stack: Stack) -> Outcomes:
+    if not any(is_world(network) for rule in inbound_rules(carrier) for network in rule.known_ranges()):
         return
-    if not stack.referrers(group, "securityGroups", LOAD_BALANCER, "aws:alb/loadBalancer:LoadBalancer"):
-        yield group.violation("", "admits the internet and belongs to no load balancer")
-    for other, path in _MEMBERS.items():
-        if stack.referrers(group, path, other):
+    groups = groups_of(carrier, stack)
+    if not groups:
+        # Whose group it is, and what wears it, is not in the program.
+        yield Undecided("securityGroupId")
+    for group in groups:
+        wearers = stack.once(_wearers).get(group.urn, [])
+        if not any(wearer.type in _BALANCERS for wearer in wearers):
+            yield group.violation("", "admits the internet and belongs to no load balancer")
+        if any(wearer.type not in _BALANCERS for wearer in wearers):
             yield group.violation("", "admits the internet to something that is not a load balancer")
 
 
-_MEMBERS = {
-    "aws:ec2/instance:Instance": "vpcSecurityGroupIds",
-    "aws:ec2/launchTemplate:LaunchTemplate": "networkInterfaces.securityGroups",
-    "aws:rds/instance:Instance": "vpcSecurityGroupIds",
-    "aws:rds/cluster:Cluster": "vpcSecurityGroupIds",
-    "aws:eks/cluster:Cluster": "vpcConfig.securityGroupIds",
-}
+_BALANCERS = (*LOAD_BALANCERS, CLASSIC_BALANCER)
+
+# They speak of a group and do not wear it.
+_SPEAKING = (*RULE_CARRIERS, "aws:ssm/parameter:Parameter")
+_SPOKEN = ("tags", "tagsAll", "userData", "userDataBase64", "policy", "environment")
+
+
+def _wearers(stack: Stack) -> dict[str, list[Resource]]:
+    """Return what each group is attached to: whatever names it, since the ways to do so are many and grow."""
+    wearers: dict[str, list[Resource]] = {}
+    for other in stack.matching("aws:"):
+        if other.type not in _SPEAKING:
+            named = {urn for key in other.value if key not in _SPOKEN for urn in stack.referred(other, key)}
+            for urn in named:
+                wearers.setdefault(urn, []).append(other)
+    return wearers
+
+
+@catalogue.stack(
+    "NET-16",
+    "The rules of a group do not admit the internet in pieces",
+    severity=CRITICAL,
+    on=GROUPS,
+    remedy="Admit another security group, or the few address ranges that you know.",
+    references=References(fsbp=["EC2.18"], nist=["SC-7"], pci=["1.3.1"]),
+)
+def rules_do_not_add_up_to_the_internet(group: Resource, stack: Stack) -> Outcomes:
+    # One range that is the world by itself is NET-01's; what cannot be read, it reports.
+    pieces = [
+        network
+        for rule in rules_into(group, stack)
+        for network in rule.known_ranges()
+        if not is_world(network) and not rule.only(HTTPS)
+    ]
+    if make_up_the_world(pieces):
+        yield group.violation("", "admits the internet in pieces")
+
+
+@catalogue.stack(
+    "NET-17",
+    "A prefix list opens no more than its ranges might, written into the rule",
+    severity=CRITICAL,
+    on=RULE_CARRIERS,
+    remedy="Take the wide ranges out of the prefix list, or name another security group in the rule.",
+    references=References(cis=["5.2", "5.3"], fsbp=["EC2.18", "EC2.19"], nist=["SC-7"]),
+)
+def prefix_lists_open_no_more(carrier: Resource, stack: Stack) -> Outcomes:
+    yield from _per_prefix_list(inbound_rules(carrier), stack, _admits_too_much)
+    yield from _per_prefix_list(outbound_rules(carrier), stack, _lets_too_much_out)
+
+
+def _per_prefix_list(
+    rules: Sequence[Rule], stack: Stack, judge: Callable[[Rule, Node, Sequence[Network]], Outcomes]
+) -> Outcomes:
+    def each(rule: Rule, member: Node) -> Outcomes:
+        lists = meant(rule, member, stack, PREFIX_LIST)
+        if len(lists) == 1:
+            yield from judge(rule, member, ranges_of(lists[0], stack))
+        elif rule.inbound and not rule.only(HTTPS):
+            # Nobody can say what is in it: bearable, but not on a guarded port.
+            if not lists and (port := _guarded_port(rule)):
+                yield member.violation("", f"opens port {port} to a prefix list that is not in the program")
+            else:
+                yield Undecided(member.path)
+
+    return per_rule(rules, lambda rule: per_item(rule.prefix_lists(), partial(each, rule)))
+
+
+def _admits_too_much(rule: Rule, member: Node, ranges: Sequence[Network]) -> Outcomes:
+    if make_up_the_world(ranges) and not rule.only(HTTPS):
+        yield member.violation("", "admits the whole internet by way of a prefix list")
+    elif any(map(is_wider_than_listed, ranges)) and (port := _guarded_port(rule)):
+        yield member.violation("", f"opens port {port} to a wide range by way of a prefix list")
+
+
+def _lets_too_much_out(rule: Rule, member: Node, ranges: Sequence[Network]) -> Outcomes:
+    if make_up_the_world(ranges) and rule.every_port():
+        yield member.violation("", "lets data out to anybody on every port by way of a prefix list")

@@ -124,8 +124,13 @@ class Stack:
         return index
 
 
+_VPC = ("id", "arn", "mainRouteTableId", "defaultRouteTableId", "defaultSecurityGroupId")
+"""Its main route table and its default group are the VPC's own, and other resources name them through it."""
+
 # What else than ``id`` and ``arn`` other resources refer to a resource by.
 _IDENTIFIERS: dict[str, tuple[str, ...]] = {
+    "aws:ec2/vpc:Vpc": _VPC,
+    "aws:ec2/defaultVpc:DefaultVpc": _VPC,
     "aws:s3/bucket:Bucket": ("bucket", "arn", "id"),
     "aws:kms/key:Key": ("keyId", "arn", "id"),
     "aws:kms/replicaKey:ReplicaKey": ("keyId", "arn", "id"),
