@@ -4,11 +4,14 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: preview test check bench lock clean
+.PHONY: preview rehearse test check bench lock clean
 .DEFAULT_GOAL := preview
 
 preview: $(VENV)/.ready    ## preview one environment and judge it: make preview ENV=prod
 	@$(BIN)/blueprint preview $(ENV)
+
+rehearse: $(VENV)/.ready   ## let the real AWS provider plan one environment (needs terraform or tofu)
+	@$(BIN)/blueprint rehearse $(ENV)
 
 test: $(VENV)/.ready-dev   ## every test
 	$(BIN)/pytest -n auto

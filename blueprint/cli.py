@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``blueprint check``."""
+"""The command line: ``blueprint preview``, ``blueprint check``, ``blueprint rehearse``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from blueprint.errors import BadInput, BlueprintError
 _EXIT_CODES = """
 exit codes:
   0  everything that is mandatory holds
-  1  a mandatory control does not hold
+  1  a mandatory control does not hold, or the provider refuses something
   2  bad input: a setting, a file or an argument; the message says where and what to write
   3  the policy pack gave no verdict that can be trusted; nothing was passed
 """
@@ -28,6 +28,7 @@ examples:
   blueprint preview prod --export prod.json  keep the graph, in the format of pulumi stack export
   blueprint check prod.json                  the same verdict, from the file
   pulumi stack export | blueprint check /dev/stdin
+  blueprint rehearse dev                     let the real AWS provider plan it (needs terraform, no account)
 """
 
 
@@ -90,6 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", metavar="FILE", type=Path, help="the exported file")
     check.set_defaults(run=_check)
+
+    rehearse = commands.add_parser(
+        "rehearse",
+        parents=[common],
+        help="let the real AWS provider plan what an environment would build",
+        description="Write the graph as Terraform JSON and let the real AWS provider validate and plan it, offline.",
+    )
+    rehearse.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    rehearse.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=300.0, help="bound on the whole rehearsal (300)"
+    )
+    rehearse.set_defaults(run=_rehearse)
     return parser
 
 
@@ -107,6 +120,27 @@ def _check(options: argparse.Namespace, errors: Console) -> int:
     from blueprint import deployment
 
     return _judge(deployment.read(options.file), options, errors)
+
+
+def _rehearse(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint.graph import canonical_json
+    from blueprint.rehearsal.rehearse import plan
+
+    with errors.status("Rehearsing") as status:
+        found = plan(options.environment, timeout_seconds=options.timeout, tell=status.update)
+    if options.format == "json":
+        print(canonical_json(found.as_json_value()))
+        return 0
+    console = Console(highlight=False)
+    for name, why in found.left_out.items():
+        console.print(f"not planned: {name}: {why}", markup=False, soft_wrap=True)
+    console.print(
+        f"planned: {len(found.planned)} resources with no error by hashicorp/aws {found.provider}, "
+        f"{len(found.left_out)} not planned, in {found.seconds:.0f} s",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0
 
 
 def _judge(graph: object, options: argparse.Namespace, errors: Console) -> int:

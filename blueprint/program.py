@@ -12,10 +12,11 @@ import pulumi
 from blueprint.environments import ROOT, configuration, project_name
 from blueprint.errors import BadInput, BlueprintError
 from blueprint.graph import Graph
-from blueprint.recorder import record
+from blueprint.outputs import resolve
+from blueprint.recorder import Answer, record
 
 
-def run(environment: str, *, root: Path = ROOT, unknowns: bool = False) -> Graph:
+def run(environment: str, *, root: Path = ROOT, unknowns: bool = False, answer: Answer = resolve) -> Graph:
     """Return the graph of an environment.
 
     Raises:
@@ -36,6 +37,7 @@ def run(environment: str, *, root: Path = ROOT, unknowns: bool = False) -> Graph
             config=config,
             unknowns=unknowns,
             root=root,
+            answer=answer,
         )
     except BlueprintError:
         raise

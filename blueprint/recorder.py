@@ -24,6 +24,9 @@ from blueprint.graph import PROVIDER_PREFIX, STACK_TYPE, UNKNOWN, Graph, Resourc
 
 Program = Callable[[], object]
 
+Answer = Callable[[Resource, Mapping[str, Any]], tuple[str, dict[str, Any]]]
+"""Gives a resource (and the inputs of its provider) its id and its outputs."""
+
 
 def record(
     program: Program,
@@ -33,17 +36,20 @@ def record(
     config: Mapping[str, str] | None = None,
     unknowns: bool = False,
     root: Path | None = None,
+    answer: Answer = aws_outputs.resolve,
 ) -> Graph:
     """Run ``program`` and return the graph of everything that it registered.
 
     ``config`` maps full keys (``project:key``) to text, as the engine hands it over. With ``unknowns`` the
     outputs that only AWS can give stay unknown, as at ``pulumi preview``; without, each resolves to a
-    plausible value that is the same at every run. Source positions are relative to ``root`` (the working
+    plausible value that is the same at every run, or what ``answer`` gives. Source positions are relative to ``root`` (the working
     folder where it is not given).
 
     Raises whatever the program raises.
     """
-    recorder = _Recorder(project=project, stack=stack, unknowns=unknowns, root=root or Path.cwd())
+    recorder = _Recorder(
+        project=project, stack=stack, unknowns=unknowns, root=root or Path.cwd(), answer=answer
+    )
     # A context of its own: the SDK keeps the root resource and the configuration in context variables.
     contextvars.copy_context().run(_run, program, recorder, dict(config or {}))
     return Graph(stack=stack, resources=in_order(recorder.recorded.values()))
@@ -93,7 +99,7 @@ class _NoMocks(pulumi_mocks.Mocks):
 class _Recorder(pulumi_mocks.MockMonitor):
     """Stands where the engine's resource monitor stands; RPC threads call it side by side."""
 
-    def __init__(self, *, project: str, stack: str, unknowns: bool, root: Path) -> None:
+    def __init__(self, *, project: str, stack: str, unknowns: bool, root: Path, answer: Answer) -> None:
         super().__init__(_NoMocks())
         self.project = project
         self.stack = stack
@@ -101,6 +107,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
         self.recorded: dict[str, Resource] = {}
         self._lock = threading.Lock()
         self._root = root
+        self._give = answer
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """Return the URN that the engine would make: children of the stack itself carry no parent type."""
@@ -172,7 +179,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
             return replace(asked, outputs=dict(asked.inputs))
         with self._lock:
             provider = self.recorded.get(asked.provider_urn)
-        made_id, made_outputs = aws_outputs.resolve(asked, provider.inputs if provider else {})
+        made_id, made_outputs = self._give(asked, provider.inputs if provider else {})
         return replace(asked, id=made_id, outputs=made_outputs)
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
+import re
 from collections.abc import Sequence
+from functools import partial
 
 import pulumi
 import pulumi_aws as aws
 
-from components.bastion_init import check_public_keys, cloud_config
+from components.bastion_init import USER_DATA_BYTES, cloud_config
 from components.documents import Statement, partition_of, policy_document
+from components.ssh_access import accounts_of, check_destinations, check_ranges
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 """The newest Amazon Linux 2023, looked up by EC2 itself at every start of a machine."""
 
 SSH = 22
-WIDEST_V4, WIDEST_V6 = 24, 56
-"""An office network; one customer assignment (RFC 6177)."""
+
+_ARM64 = re.compile(r"[a-z]+\d+g[a-z]*\.[a-z0-9]+")
+_SOME_ALLOCATION = "eipalloc-0123456789abcdef0"
 
 MAX_AGE_SECONDS = 7 * 24 * 3600
 """A machine that is replaced every week cannot keep an intruder for longer, and is never far behind on patches."""
@@ -66,8 +69,8 @@ class Bastion(pulumi.ComponentResource):
             vpc_id: The VPC.
             public_subnet_ids: Where the machine may stand; it moves when a zone fails.
             allowed_cidrs: Approved addresses, /24 (IPv4) or /56 (IPv6) or narrower.
-            public_keys: OpenSSH public keys of the approved users.
-            destination_cidrs: Ranges inside the VPC that users may go on to over SSH.
+            public_keys: OpenSSH public keys, each with the name of its owner's account behind it.
+            destination_cidrs: Private IPv4 ranges that users may go on to over SSH.
             s3_prefix_list_id: Addresses of S3, where Amazon Linux keeps its packages.
             endpoint_security_group_id: Group of the VPC's endpoints, for everything else of AWS's.
             key_arn: Key of the machine's disk.
@@ -78,33 +81,41 @@ class Bastion(pulumi.ComponentResource):
             account_id: The account.
             region: The region.
             instance_type: An arm64 type.
-            failed_logins_per_5min: From how many failed sign-ins in five minutes the alarm rings.
-            idle_timeout_minutes: After how many silent minutes a session is closed.
+            failed_logins_per_5min: From how many failed sign-ins in five minutes the alarm rings, 1 to 100.
+            idle_timeout_minutes: After how many silent minutes a session is closed, 1 to 60.
+            opts: Options of the component.
 
         Raises:
-            ValueError: an address range is too wide, or a key is not a public one.
+            ValueError: an address range is too wide, a key is not a public one or names nobody, or a number
+                would switch its protection off.
         """
         super().__init__("secureml:bastion:Bastion", name, None, opts)
-        _check_ranges(allowed_cidrs)
-        check_public_keys(public_keys)
+        check_ranges(allowed_cidrs)
+        check_destinations(destination_cidrs)
+        _check_within("failed_logins_per_5min", failed_logins_per_5min, most=100)
+        _check_within("idle_timeout_minutes", idle_timeout_minutes, most=60)
+        if not _ARM64.fullmatch(instance_type):
+            raise ValueError(f"instance_type is {instance_type!r:.40}; write an arm64 type like t4g.micro")
         self._name = name
         self._under = pulumi.ResourceOptions(parent=self)
         self._account_id, self._region, self._partition = account_id, region, partition_of(region)
+        self._first: list[pulumi.Resource] = []
+        """What a machine needs at its start, and keeps until it is gone."""
 
+        configure = partial(
+            cloud_config,
+            accounts=accounts_of(public_keys),
+            idle_timeout_minutes=idle_timeout_minutes,
+            region=region,
+            log_group=f"/{name}/sessions",
+        )
+        _check_size(configure(allocation_id=_SOME_ALLOCATION))
         group = self._group(
             vpc_id, allowed_cidrs, destination_cidrs, s3_prefix_list_id, endpoint_security_group_id
         )
         logs = self._logs(logs_key_arn, log_retention_days)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags={"Name": name}, opts=self._under)
-        user_data = pulumi.Output.all(address.allocation_id, logs.name).apply(
-            lambda known: cloud_config(
-                public_keys=public_keys,
-                idle_timeout_minutes=idle_timeout_minutes,
-                region=region,
-                allocation_id=known[0],
-                log_group=known[1],
-            )
-        )
+        user_data = address.allocation_id.apply(lambda known: configure(allocation_id=known))
         profile = self._profile(address, logs, permissions_boundary_arn)
         template = self._template(instance_type, group, key_arn, profile, user_data)
         self._scaling_group(template, public_subnet_ids)
@@ -143,15 +154,17 @@ class Bastion(pulumi.ComponentResource):
                 opts=self._under,
             )
         # It calls EC2 before it has its address, so it must be let in at the endpoint.
-        aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-at-endpoints",
-            security_group_id=endpoint_security_group_id,
-            referenced_security_group_id=group.id,
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            description="TLS from the bastion",
-            opts=self._under,
+        self._first.append(
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-at-endpoints",
+                security_group_id=endpoint_security_group_id,
+                referenced_security_group_id=group.id,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                description="TLS from the bastion",
+                opts=self._under,
+            )
         )
         for cidr in destination_cidrs:
             self._egress(f"to-{cidr}", group, SSH, "SSH on to a machine inside", cidr_ipv4=cidr)
@@ -176,27 +189,31 @@ class Bastion(pulumi.ComponentResource):
         prefix_list_id: pulumi.Input[str] | None = None,
         group_id: pulumi.Input[str] | None = None,
     ) -> None:
-        aws.vpc.SecurityGroupEgressRule(
-            f"{self._name}-{label}",
-            security_group_id=group.id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=description,
-            cidr_ipv4=cidr_ipv4,
-            prefix_list_id=prefix_list_id,
-            referenced_security_group_id=group_id,
-            opts=self._under,
+        self._first.append(
+            aws.vpc.SecurityGroupEgressRule(
+                f"{self._name}-{label}",
+                security_group_id=group.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description=description,
+                cidr_ipv4=cidr_ipv4,
+                prefix_list_id=prefix_list_id,
+                referenced_security_group_id=group_id,
+                opts=self._under,
+            )
         )
 
     def _logs(self, logs_key_arn: pulumi.Input[str], retention_days: int) -> aws.cloudwatch.LogGroup:
-        return aws.cloudwatch.LogGroup(
+        logs = aws.cloudwatch.LogGroup(
             f"{self._name}-log",
             name=f"/{self._name}/sessions",
             kms_key_id=logs_key_arn,
             retention_in_days=retention_days,
             opts=self._under,
         )
+        self._first.append(logs)
+        return logs
 
     def _profile(
         self, address: aws.ec2.Eip, logs: aws.cloudwatch.LogGroup, permissions_boundary_arn: pulumi.Input[str]
@@ -215,8 +232,7 @@ class Bastion(pulumi.ComponentResource):
             permissions_boundary=permissions_boundary_arn,
             opts=self._under,
         )
-        machines = f"arn:{self._partition}:ec2:{self._region}:{self._account_id}:instance/*"
-        aws.iam.RolePolicy(
+        policy = aws.iam.RolePolicy(
             f"{self._name}-role",
             role=role.id,
             policy=policy_document(
@@ -224,7 +240,7 @@ class Bastion(pulumi.ComponentResource):
                 Statement(
                     sid="OntoABastion",
                     actions=["ec2:AssociateAddress"],
-                    resources=[machines],
+                    resources=[self._any_of("instance"), self._any_of("network-interface")],
                     conditions={"StringEquals": {"aws:ResourceTag/role": "bastion"}},
                 ),
                 Statement(
@@ -235,7 +251,11 @@ class Bastion(pulumi.ComponentResource):
             ),
             opts=self._under,
         )
+        self._first.append(policy)
         return aws.iam.InstanceProfile(f"{self._name}-profile", role=role.name, opts=self._under)
+
+    def _any_of(self, kind: str) -> str:
+        return f"arn:{self._partition}:ec2:{self._region}:{self._account_id}:{kind}/*"
 
     def _template(
         self,
@@ -281,6 +301,7 @@ class Bastion(pulumi.ComponentResource):
             monitoring={"enabled": True},
             tag_specifications=[
                 {"resource_type": "instance", "tags": {"Name": self._name, "role": "bastion"}},
+                {"resource_type": "network-interface", "tags": {"Name": self._name, "role": "bastion"}},
                 {"resource_type": "volume", "tags": {"Name": self._name}},
             ],
             tags={"role": "bastion"},
@@ -303,7 +324,7 @@ class Bastion(pulumi.ComponentResource):
             max_instance_lifetime=MAX_AGE_SECONDS,
             instance_refresh={"strategy": "Rolling", "preferences": {"min_healthy_percentage": 0}},
             tags=[{"key": "role", "value": "bastion", "propagate_at_launch": True}],
-            opts=self._under,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._first),
         )
 
     def _alarm(
@@ -338,16 +359,15 @@ class Bastion(pulumi.ComponentResource):
         )
 
 
-def _check_ranges(allowed_cidrs: Sequence[str]) -> None:
-    """Refuse what is wider than an office.
+def _check_within(argument: str, value: int, *, most: int) -> None:
+    # Zero, and numbers that are never reached, would switch it off.
+    if not 1 <= value <= most:
+        raise ValueError(f"{argument} is {value}; write 1 to {most}")
 
-    Raises:
-        ValueError: with the range that is too wide.
-    """
-    if not allowed_cidrs:
-        raise ValueError("allowed_cidrs is empty; name the addresses of approved users")
-    for cidr in allowed_cidrs:
-        network = ipaddress.ip_network(cidr)
-        widest = WIDEST_V4 if network.version == 4 else WIDEST_V6
-        if network.prefixlen < widest:
-            raise ValueError(f"allowed_cidrs: {cidr} is wider than /{widest}; name the addresses one by one")
+
+def _check_size(user_data: str) -> None:
+    if (size := len(user_data.encode())) > USER_DATA_BYTES:
+        raise ValueError(
+            f"public_keys: {size} bytes of user data, and EC2 takes {USER_DATA_BYTES}; "
+            "name fewer keys, or shorter ones (ssh-ed25519)"
+        )

@@ -6,25 +6,29 @@ It is plain text that anybody may read: no secret is in it.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-USER = "bastion"
+USER_DATA_BYTES = 16384
+"""What EC2 takes, before it is encoded (EC2 User Guide, "Run commands when you launch an EC2 instance")."""
 
 _SSHD = """\
-# Only keys, only one user, only modern algorithms (Mozilla OpenSSH guidelines, "Modern").
+# Only keys, only people by name, only modern algorithms (Mozilla OpenSSH guidelines, "Modern").
 PermitRootLogin no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 AuthenticationMethods publickey
-AllowUsers {user}
+AuthorizedKeysCommand none
+AllowUsers {accounts}
 MaxAuthTries 3
 MaxSessions 4
 LoginGraceTime 20
-ClientAliveInterval {alive_seconds}
+ClientAliveInterval {idle_seconds}
 ClientAliveCountMax 1
 X11Forwarding no
 AllowAgentForwarding no
+AllowTcpForwarding local
+AllowStreamLocalForwarding no
+PermitOpen *:22
 PermitTunnel no
 PermitUserEnvironment no
 LogLevel VERBOSE
@@ -36,112 +40,121 @@ Banner /etc/issue.net
 
 _BANNER = "Authorised users only. Every session is recorded.\n"
 
-# Every command of every session, kept by the kernel where a user cannot edit it.
+# sshd knows silent clients, the shell and the login manager know silent people.
+_IDLE_SHELL = "readonly TMOUT={idle_seconds}\nexport TMOUT\n"
+_IDLE_SESSION = "[Login]\nStopIdleSessionSec={idle_seconds}\n"
+
+# The machine's role is the machine's, not its users': their sessions do not reach its credentials.
+_NO_METADATA = "[Slice]\nIPAddressDeny=169.254.169.254 fd00:ec2::254\n"
+
+# In the place of Amazon Linux's own rules, of which "-a never,task" would record nothing (auditctl(8),
+# "DISABLED BY DEFAULT"). Every command and every connection of whoever signed in; locked until the next start.
 _AUDIT_RULES = """\
--a always,exit -F arch=b64 -S execve -F auid>=1000 -F auid!=unset -k session
--w /etc/ssh/sshd_config.d -p wa -k sshd
+-D
+-b 8192
+-f 1
+-a always,exit -F arch=b64 -S execve -S execveat -S connect -F auid!=unset -k session
+-w /etc/ssh -p wa -k sshd
+-w /etc/audit -p wa -k audit
 -e 2
 """
+
+# It is part of the image and gives sshd, on its command line, a second place to take keys from: whoever may call
+# ec2-instance-connect:SendSSHPublicKey would need none of ours. Gone before sshd starts.
+_REMOVE_INSTANCE_CONNECT = "rpm -qa 'ec2-instance-connect*' | xargs -r rpm -e"
 
 _CLAIM_ADDRESS = """\
 # Takes the fixed address: the group has one machine, and a new one must be found where the old one was.
 set -euo pipefail
 token=$(curl -sSf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
 id=$(curl -sSf -m 5 -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id)
-for attempt in 1 2 3 4 5; do
-  aws ec2 associate-address --region {region} --allocation-id {allocation_id} --instance-id "$id" && exit 0
-  sleep 5
+for attempt in $(seq 12); do
+  aws ec2 associate-address --region {region} --allocation-id {allocation_id} --instance-id "$id" --allow-reassociation && exit 0
+  sleep 10
 done
 exit 1
 """
 
-_PRIVATE_KEY = re.compile("PRIVATE KEY")
-_PUBLIC_KEY = re.compile(
-    r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|ssh-rsa) [A-Za-z0-9+/]+={0,3}( [\w.@+-]+)?"
-)
+# A new machine has new host keys: who connects compares them with what the log says.
+_TELL_HOST_KEYS = "for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done | logger -p authpriv.notice -t host-keys"
 
-
-def check_public_keys(public_keys: Sequence[str]) -> None:
-    """Refuse what is not an OpenSSH public key, without telling what stands there: it may be a private one.
-
-    Raises:
-        ValueError: with the position of the first one that is wrong.
-    """
-    if not public_keys:
-        raise ValueError("public_keys is empty; name the OpenSSH public key of each approved user")
-    for index, key in enumerate(public_keys):
-        if _PRIVATE_KEY.search(key):
-            raise ValueError(
-                f"public_keys[{index}] is a private key; write the public key, and replace the pair"
-            )
-        if not _PUBLIC_KEY.fullmatch(key.strip()):
-            raise ValueError(
-                f"public_keys[{index}] is not an OpenSSH public key; write ssh-ed25519 AAAA... name"
-            )
+_AGENT = "/opt/aws/amazon-cloudwatch-agent"
 
 
 def cloud_config(
-    *, public_keys: Sequence[str], idle_timeout_minutes: int, region: str, allocation_id: str, log_group: str
+    *,
+    accounts: Mapping[str, Sequence[str]],
+    idle_timeout_minutes: int,
+    region: str,
+    allocation_id: str,
+    log_group: str,
 ) -> str:
     """Return the cloud-config document (cloud-init documentation, "Cloud config data").
 
     Args:
-        public_keys: OpenSSH public keys of the approved users.
+        accounts: OpenSSH public keys by account, one account a person.
         idle_timeout_minutes: After how many silent minutes a session is closed.
         region: The region.
         allocation_id: The Elastic IP that the machine takes.
         log_group: Where its logs go.
     """
-    check_public_keys(public_keys)
-    files = {
-        "/etc/ssh/sshd_config.d/00-bastion.conf": _SSHD.format(
-            user=USER, alive_seconds=idle_timeout_minutes * 60
-        ),
-        "/etc/issue.net": _BANNER,
-        "/etc/profile.d/idle.sh": f"readonly TMOUT={idle_timeout_minutes * 60}\nexport TMOUT\n",
-        "/etc/audit/rules.d/50-sessions.rules": _AUDIT_RULES,
-        "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json": _agent(log_group),
-    }
-    claim = _CLAIM_ADDRESS.format(region=region, allocation_id=allocation_id)
     document = {
-        # Before everything else, and through the VPC's endpoint: until then the machine has no public address.
-        "bootcmd": [["bash", "-c", claim]],
+        # Before sshd, and through the VPC's endpoint: until then the machine has no public address.
+        "bootcmd": [
+            ["bash", "-c", _REMOVE_INSTANCE_CONNECT],
+            ["bash", "-c", _CLAIM_ADDRESS.format(region=region, allocation_id=allocation_id)],
+        ],
         "ssh_pwauth": False,
         "disable_root": True,
-        "users": [
-            {
-                "name": USER,
-                "shell": "/bin/bash",
-                "lock_passwd": True,
-                "ssh_authorized_keys": list(public_keys),
-            }
-        ],
+        "users": [_user(name, keys) for name, keys in accounts.items()],
         "package_update": True,
         "package_upgrade": True,
-        "packages": ["amazon-cloudwatch-agent", "audit", "rsyslog", "dnf-automatic"],
+        "packages": ["amazon-cloudwatch-agent", "audit", "rsyslog"],
         "write_files": [
-            {"path": path, "permissions": "0644", "content": content} for path, content in files.items()
+            {"path": path, "permissions": "0644", "content": content}
+            for path, content in _files(accounts, idle_timeout_minutes * 60, log_group).items()
         ],
         "runcmd": [
-            ["sed", "-i", "s/^apply_updates = .*/apply_updates = yes/", "/etc/dnf/automatic.conf"],
-            ["systemctl", "enable", "--now", "rsyslog", "dnf-automatic.timer"],
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "restart", "systemd-logind"],
+            ["systemctl", "enable", "--now", "rsyslog"],
+            ["rm", "-f", "/etc/audit/rules.d/10-no-audit.rules"],
             ["augenrules", "--load"],
-            ["sshd", "-t"],
+            ["bash", "-c", _TELL_HOST_KEYS],
+            # Only what starts after the rules were loaded is recorded.
             ["systemctl", "restart", "sshd"],
             [
-                "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl",
+                f"{_AGENT}/bin/amazon-cloudwatch-agent-ctl",
                 "-a",
                 "fetch-config",
                 "-m",
                 "ec2",
                 "-s",
                 "-c",
-                "file:/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json",
+                f"file:{_AGENT}/etc/amazon-cloudwatch-agent.json",
             ],
         ],
     }
-    # JSON is YAML, and a JSON writer cannot get the quoting wrong.
-    return "#cloud-config\n" + json.dumps(document, indent=1)
+    # JSON is YAML, and a JSON writer cannot get the quoting wrong; tight, since EC2 takes no more than 16 KB.
+    return "#cloud-config\n" + json.dumps(document, separators=(",", ":"))
+
+
+def _user(name: str, keys: Sequence[str]) -> dict[str, object]:
+    return {"name": name, "shell": "/bin/bash", "lock_passwd": True, "ssh_authorized_keys": list(keys)}
+
+
+def _files(accounts: Mapping[str, Sequence[str]], idle_seconds: int, log_group: str) -> dict[str, str]:
+    return {
+        "/etc/ssh/sshd_config.d/00-bastion.conf": _SSHD.format(
+            accounts=" ".join(accounts), idle_seconds=idle_seconds
+        ),
+        "/etc/issue.net": _BANNER,
+        "/etc/profile.d/idle.sh": _IDLE_SHELL.format(idle_seconds=idle_seconds),
+        "/etc/systemd/logind.conf.d/idle.conf": _IDLE_SESSION.format(idle_seconds=idle_seconds),
+        "/etc/systemd/system/user-.slice.d/50-no-metadata.conf": _NO_METADATA,
+        "/etc/audit/rules.d/audit.rules": _AUDIT_RULES,
+        f"{_AGENT}/etc/amazon-cloudwatch-agent.json": _agent(log_group),
+    }
 
 
 def _agent(log_group: str) -> str:
@@ -154,6 +167,5 @@ def _agent(log_group: str) -> str:
         {
             "agent": {"run_as_user": "root"},
             "logs": {"logs_collected": {"files": {"collect_list": collected}}},
-        },
-        indent=1,
+        }
     )

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
 
+from components.boundary import boundary_arn, boundary_statements
 from components.documents import Statement, partition_of, policy_document
-from components.personas import DUTIES, Duty, Persona, Surroundings
+from components.personas import DUTIES, HOUR, Duty, Persona, Surroundings
 
 GITHUB = "token.actions.githubusercontent.com"
 
-MFA_AGE_SECONDS = 12 * 3600
-"""A sign-in with a second factor counts for a working day."""
-
-_GLOBAL_SERVICES = (
-    "budgets:*",
-    "cloudfront:*",
-    "iam:*",
-    "organizations:*",
-    "route53:*",
-    "route53domains:*",
-    "shield:*",
-    "sts:*",
-    "support:*",
-    "waf:*",
-    "wafv2:*",
-)
-"""Answered from one place for the whole world, so they carry no region of ours (IAM User Guide, "Denies access
-to AWS based on the requested Region")."""
+_PERSON = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(user|role)/[\w+=,.@/-]+")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class PlatformRoles(pulumi.ComponentResource):
@@ -55,6 +41,7 @@ class PlatformRoles(pulumi.ComponentResource):
         home_region: str,
         backup_region: str,
         people_principal_arns: Sequence[str],
+        bucket_prefix: str | None = None,
         github_repository: str | None = None,
         permissions_boundary_arn: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -68,16 +55,20 @@ class PlatformRoles(pulumi.ComponentResource):
             resource_prefix: How the names of the platform's resources begin.
             home_region: Where the platform runs.
             backup_region: Where its backups go; no role may act in any other region.
-            people_principal_arns: Who may take on a persona, with a second factor.
+            people_principal_arns: Users or roles that may take on a persona. Their session must say itself that
+                it has a second factor (``aws:MultiFactorAuthPresent``): sessions of IAM users do, and of
+                roles that they took on with a code; those of IAM Identity Center and of SAML do not.
+            bucket_prefix: How the names of the platform's buckets begin, where that is shorter.
             github_repository: ``owner/name`` whose workflows deploy; without it there is no pipeline role.
             permissions_boundary_arn: A boundary of the caller's instead of ours.
+            opts: Options of the component.
 
         Raises:
-            ValueError: nobody may take on the personas.
+            ValueError: nobody may take on the personas, or everybody; or the repository is none.
         """
         super().__init__("secureml:identity:PlatformRoles", name, None, opts)
-        if not people_principal_arns:
-            raise ValueError("people_principal_arns is empty; name the roles of your single sign-on")
+        _check_people(people_principal_arns)
+        _check_repository(github_repository)
         self._name = name
         self._under = pulumi.ResourceOptions(parent=self)
         self._at = Surroundings(
@@ -85,6 +76,7 @@ class PlatformRoles(pulumi.ComponentResource):
             partition=partition_of(home_region),
             region=home_region,
             prefix=resource_prefix,
+            bucket_prefix=bucket_prefix or resource_prefix,
         )
         self.boundary_arn = (
             pulumi.Output.from_input(permissions_boundary_arn)
@@ -96,34 +88,20 @@ class PlatformRoles(pulumi.ComponentResource):
         }
         self.ci_role_arn = self._pipeline(github_repository, environment) if github_repository else None
         self.register_outputs(
-            {"boundary_arn": self.boundary_arn, **{f"{p}_role_arn": arn for p, arn in self.role_arns.items()}}
+            {
+                "boundary_arn": self.boundary_arn,
+                "ci_role_arn": self.ci_role_arn,
+                **{f"{persona}_role_arn": arn for persona, arn in self.role_arns.items()},
+            }
         )
 
     def _boundary(self, regions: Sequence[str]) -> pulumi.Output[str]:
-        """Return the outer wall of every role: what no policy inside it can ever allow."""
         boundary = aws.iam.Policy(
             f"{self._name}-boundary",
-            name=f"{self._at.prefix}-boundary",
+            # It names itself, so its name is known beforehand.
+            name=boundary_arn(self._at).rpartition("/")[2],
             description="The most that any role of the platform can be allowed",
-            policy=policy_document(
-                Statement(
-                    sid="WithinTheAccount",
-                    actions=["*"],
-                    resources=["*"],
-                    conditions={"StringEquals": {"aws:ResourceAccount": self._at.account_id}},
-                ),
-                Statement(
-                    sid="AmazonsOwnImagesAndPolicies",
-                    actions=[
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                        "s3:GetObject",
-                        "ssm:GetParameter",
-                    ],
-                    resources=["*"],
-                ),
-                *_boundary_refusals(self._at, regions),
-            ),
+            policy=policy_document(*boundary_statements(self._at, regions)),
             opts=self._under,
         )
         return boundary.arn
@@ -131,35 +109,23 @@ class PlatformRoles(pulumi.ComponentResource):
     def _person(
         self, persona: Persona, duty: Duty, people_principal_arns: Sequence[str]
     ) -> pulumi.Output[str]:
-        role = aws.iam.Role(
-            f"{self._name}-{persona}",
-            name=f"{self._at.prefix}-{persona}",
-            description=duty.about,
-            assume_role_policy=policy_document(
-                Statement(
-                    sid="PeopleWithASecondFactor",
-                    actions=["sts:AssumeRole"],
-                    principals={"AWS": list(people_principal_arns)},
-                    conditions={
-                        "Bool": {"aws:MultiFactorAuthPresent": "true"},
-                        "NumericLessThan": {
-                            "aws:MultiFactorAuthAge": str(min(duty.session_seconds, MFA_AGE_SECONDS))
-                        },
-                    },
-                )
-            ),
-            max_session_duration=duty.session_seconds,
-            permissions_boundary=self.boundary_arn,
+        trust = Statement(
+            sid="PeopleWithASecondFactor",
+            actions=["sts:AssumeRole"],
+            principals={"AWS": list(people_principal_arns)},
+            conditions={
+                "Bool": {"aws:MultiFactorAuthPresent": "true"},
+                "NumericLessThan": {"aws:MultiFactorAuthAge": str(duty.session_seconds)},
+            },
+        )
+        return self._role(
+            persona,
+            about=duty.about,
+            trust=trust,
+            session_seconds=duty.session_seconds,
+            statements=duty.statements(self._at),
             tags={"persona": persona},
-            opts=self._under,
         )
-        aws.iam.RolePolicy(
-            f"{self._name}-{persona}",
-            role=role.id,
-            policy=policy_document(*duty.statements(self._at)),
-            opts=self._under,
-        )
-        return role.arn
 
     def _pipeline(self, repository: str, environment: str) -> pulumi.Output[str]:
         """Make the role that deploys: it takes on the bootstrap's deployment role and may do nothing else."""
@@ -169,99 +135,52 @@ class PlatformRoles(pulumi.ComponentResource):
             client_id_lists=["sts.amazonaws.com"],
             opts=self._under,
         )
+        trust = Statement(
+            sid="OneEnvironmentOfOneRepository",
+            actions=["sts:AssumeRoleWithWebIdentity"],
+            principals={"Federated": [provider.arn]},
+            conditions={
+                "StringEquals": {
+                    f"{GITHUB}:aud": "sts.amazonaws.com",
+                    f"{GITHUB}:sub": f"repo:{repository}:environment:{environment}",
+                }
+            },
+        )
+        return self._role(
+            "pipeline",
+            about=f"Deploys {environment} from {repository}",
+            trust=trust,
+            session_seconds=HOUR,
+            statements=_pipeline_statements(self._at),
+        )
+
+    def _role(
+        self,
+        purpose: str,
+        *,
+        about: str,
+        trust: Statement,
+        session_seconds: int,
+        statements: Sequence[Statement],
+        tags: dict[str, str] | None = None,
+    ) -> pulumi.Output[str]:
         role = aws.iam.Role(
-            f"{self._name}-pipeline",
-            name=f"{self._at.prefix}-pipeline",
-            description=f"Deploys {environment} from {repository}",
-            assume_role_policy=policy_document(
-                Statement(
-                    sid="OneEnvironmentOfOneRepository",
-                    actions=["sts:AssumeRoleWithWebIdentity"],
-                    principals={"Federated": [provider.arn]},
-                    conditions={
-                        "StringEquals": {
-                            f"{GITHUB}:aud": "sts.amazonaws.com",
-                            f"{GITHUB}:sub": f"repo:{repository}:environment:{environment}",
-                        }
-                    },
-                )
-            ),
-            max_session_duration=3600,
+            f"{self._name}-{purpose}",
+            name=f"{self._at.prefix}-{purpose}",
+            description=about,
+            assume_role_policy=policy_document(trust),
+            max_session_duration=session_seconds,
             permissions_boundary=self.boundary_arn,
+            tags=tags,
             opts=self._under,
         )
         aws.iam.RolePolicy(
-            f"{self._name}-pipeline",
+            f"{self._name}-{purpose}",
             role=role.id,
-            policy=policy_document(*_pipeline_statements(self._at)),
+            policy=policy_document(*statements),
             opts=self._under,
         )
         return role.arn
-
-
-def _boundary_refusals(at: Surroundings, regions: Sequence[str]) -> list[Statement]:
-    own_boundary = f"arn:{at.partition}:iam::{at.account_id}:policy/{at.prefix}-boundary"
-    return [
-        Statement(
-            sid="NoOtherRegion",
-            effect="Deny",
-            not_actions=_GLOBAL_SERVICES,
-            resources=["*"],
-            conditions={"StringNotEquals": {"aws:RequestedRegion": list(regions)}},
-        ),
-        Statement(
-            sid="NoTouchingTheBoundary",
-            effect="Deny",
-            actions=[
-                "iam:CreatePolicyVersion",
-                "iam:DeletePolicy",
-                "iam:DeletePolicyVersion",
-                "iam:SetDefaultPolicyVersion",
-            ],
-            resources=[own_boundary],
-        ),
-        Statement(
-            sid="NoLeavingTheBoundary",
-            effect="Deny",
-            actions=["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"],
-            resources=["*"],
-        ),
-        Statement(
-            sid="NoStoredCredentials",
-            effect="Deny",
-            actions=[
-                "iam:CreateAccessKey",
-                "iam:CreateLoginProfile",
-                "iam:CreateUser",
-                "iam:UpdateLoginProfile",
-            ],
-            resources=["*"],
-        ),
-        Statement(
-            sid="NoSwitchingOffTheTrail",
-            effect="Deny",
-            actions=[
-                "access-analyzer:DeleteAnalyzer",
-                "cloudtrail:DeleteTrail",
-                "cloudtrail:StopLogging",
-                "cloudtrail:UpdateTrail",
-                "config:DeleteConfigurationRecorder",
-                "config:StopConfigurationRecorder",
-                "ec2:DeleteFlowLogs",
-                "guardduty:DeleteDetector",
-                "guardduty:UpdateDetector",
-                "s3:BypassGovernanceRetention",
-                "securityhub:DisableSecurityHub",
-            ],
-            resources=["*"],
-        ),
-        Statement(
-            sid="NoLeavingTheOrganization",
-            effect="Deny",
-            actions=["organizations:LeaveOrganization", "account:CloseAccount"],
-            resources=["*"],
-        ),
-    ]
 
 
 def _pipeline_statements(at: Surroundings) -> list[Statement]:
@@ -269,7 +188,7 @@ def _pipeline_statements(at: Surroundings) -> list[Statement]:
         Statement(
             sid="TakeOnTheDeploymentRole",
             actions=["sts:AssumeRole"],
-            resources=[f"arn:{at.partition}:iam::{at.account_id}:role/{at.prefix}-deploy"],
+            resources=[at.iam(f"role/{at.prefix}-deploy")],
         ),
         Statement(
             sid="ReadAndWriteTheState",
@@ -284,3 +203,22 @@ def _pipeline_statements(at: Surroundings) -> list[Statement]:
             conditions={"StringEquals": {"aws:ResourceTag/data-domain": "state"}},
         ),
     ]
+
+
+def _check_people(principal_arns: Sequence[str]) -> None:
+    if not principal_arns:
+        raise ValueError(
+            "people_principal_arns is empty; name the users or roles that may take on the personas"
+        )
+    for index, arn in enumerate(principal_arns):
+        # "*" and an account's root are whole crowds, and a second factor is all that would stop them.
+        if not _PERSON.fullmatch(arn):
+            raise ValueError(
+                f"people_principal_arns[{index}] is {arn!r:.80}; "
+                "write one user or role in full, like arn:aws:iam::111122223333:user/alice"
+            )
+
+
+def _check_repository(repository: str | None) -> None:
+    if repository is not None and not _REPOSITORY.fullmatch(repository):
+        raise ValueError(f"github_repository is {repository!r:.80}; write one repository as owner/name")

@@ -18,20 +18,29 @@ HOUR = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the statements name: the account, its partition and region, and how our resources' names begin."""
+    """What the statements name: the account, its partition and region, and how our names begin."""
 
     account_id: str
     partition: str
     region: str
     prefix: str
+    bucket_prefix: str
 
     def bucket(self, purpose: str) -> str:
         """Return the ARN of our bucket for ``purpose``, in this account and any of the stack's regions."""
-        return f"arn:{self.partition}:s3:::{self.prefix}-{purpose}-{self.account_id}-*"
+        return f"arn:{self.partition}:s3:::{self.bucket_prefix}-{purpose}-{self.account_id}-*"
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account in the home region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def in_both_regions(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this account anywhere; the boundary leaves the stack's two regions."""
+        return f"arn:{self.partition}:{service}:*:{self.account_id}:{resource}"
+
+    def iam(self, resource: str) -> str:
+        """Return the ARN of a resource of IAM, which has no region."""
+        return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +81,33 @@ def _enter_cluster(at: Surroundings) -> Statement:
     )
 
 
-def _read_own_logs(at: Surroundings) -> Statement:
+def _read_logs(at: Surroundings, groups: str) -> list[Statement]:
+    return [
+        Statement(
+            sid="ReadLogs",
+            actions=["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"],
+            resources=[at.arn("logs", f"log-group:{groups}")],
+        ),
+        # A query is known by an id that only its maker gets; the log groups were decided when it started.
+        Statement(sid="ReadOwnQueries", actions=["logs:GetQueryResults", "logs:StopQuery"], resources=["*"]),
+    ]
+
+
+def _services(at: Surroundings) -> str:
+    """Return the log groups of the platform's services: none of the database's, which quote what was asked."""
+    return f"/{at.prefix}/services/*"
+
+
+def _never_use_keys(*, except_domains: Sequence[str] = ()) -> Statement:
+    """Refuse the use of keys to who administers them, and so could write a grant into a key's policy."""
     return Statement(
-        sid="ReadServiceLogs",
-        actions=["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"],
-        resources=[at.arn("logs", f"log-group:/{at.prefix}/services/*")],
+        sid="AdministerKeysButNeverUseThem",
+        effect="Deny",
+        actions=["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        resources=["*"],
+        conditions={"StringNotEquals": {"aws:ResourceTag/data-domain": list(except_domains)}}
+        if except_domains
+        else {},
     )
 
 
@@ -91,7 +122,7 @@ def _data_scientist(at: Surroundings) -> list[Statement]:
 def _ml_engineer(at: Surroundings) -> list[Statement]:
     return [
         *_data_scientist(at),
-        _read_own_logs(at),
+        *_read_logs(at, _services(at)),
         Statement(
             sid="ReadImages",
             actions=[
@@ -109,16 +140,46 @@ def _auditor(at: Surroundings) -> list[Statement]:
     return [
         *_read_bucket(at, "audit", "AuditTrail"),
         *_read_bucket(at, "access-logs", "AccessLogs"),
+        *_read_bucket(at, "replica-access-logs", "ReplicaAccessLogs"),
         _use_keys_of(at, "logs", ["kms:Decrypt"], "DecryptAuditTrail"),
-        Statement(
-            sid="ReadEveryLog",
-            actions=["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"],
-            resources=[at.arn("logs", "log-group:*")],
-        ),
+        *_read_logs(at, "*"),
         Statement(
             sid="ReadFindings",
-            actions=["access-analyzer:GetFindingV2", "access-analyzer:ListFindingsV2"],
-            resources=[at.arn("access-analyzer", "analyzer/*")],
+            actions=["access-analyzer:GetFinding", "access-analyzer:ListFindings"],
+            resources=[at.in_both_regions("access-analyzer", "analyzer/*")],
+        ),
+        Statement(
+            sid="ReadWhoMayDoWhat",
+            actions=[
+                "iam:GetPolicy",
+                "iam:GetPolicyVersion",
+                "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListPolicyVersions",
+                "iam:ListRolePolicies",
+            ],
+            resources=[at.iam("role/*"), at.iam("policy/*")],
+        ),
+        Statement(
+            sid="ReadHowKeysAreSet",
+            actions=["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"],
+            resources=[at.in_both_regions("kms", "key/*")],
+        ),
+        Statement(
+            # How a bucket is set, never what is in it.
+            sid="ReadHowBucketsAreSet",
+            actions=[
+                "s3:GetBucketLogging",
+                "s3:GetBucketObjectLockConfiguration",
+                "s3:GetBucketPolicy",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetBucketVersioning",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetLifecycleConfiguration",
+                "s3:GetReplicationConfiguration",
+            ],
+            resources=[f"arn:{at.partition}:s3:::{at.bucket_prefix}-*"],
         ),
         Statement(
             sid="ReadConfiguration",
@@ -130,15 +191,20 @@ def _auditor(at: Surroundings) -> list[Statement]:
                 "ec2:DescribeFlowLogs",
                 "ec2:DescribeNetworkAcls",
                 "ec2:DescribeRouteTables",
+                "ec2:DescribeSecurityGroupRules",
                 "ec2:DescribeSecurityGroups",
+                "ec2:DescribeVpcEndpoints",
                 "ec2:DescribeVpcs",
+                "ec2:GetEbsEncryptionByDefault",
+                "iam:GenerateCredentialReport",
                 "iam:GetAccountPasswordPolicy",
                 "iam:GetAccountSummary",
+                "iam:GetCredentialReport",
                 "iam:ListPolicies",
                 "iam:ListRoles",
+                "kms:ListAliases",
                 "kms:ListKeys",
                 "logs:DescribeLogGroups",
-                "logs:GetQueryResults",
                 "rds:DescribeDBInstances",
                 "s3:GetAccountPublicAccessBlock",
                 "s3:ListAllMyBuckets",
@@ -149,30 +215,39 @@ def _auditor(at: Surroundings) -> list[Statement]:
 
 
 def _operator(at: Surroundings) -> list[Statement]:
-    ours = {"StringEquals": {"aws:ResourceTag/managed-by": at.prefix.rpartition("-")[0]}}
     return [
-        _read_own_logs(at),
+        *_read_logs(at, _services(at)),
         _enter_cluster(at),
+        _never_use_keys(),
         Statement(
             sid="SeeWhatRuns",
             actions=[
                 "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeInstanceRefreshes",
+                "autoscaling:DescribeScalingActivities",
                 "cloudwatch:DescribeAlarms",
                 "cloudwatch:GetMetricData",
                 "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
                 "ec2:DescribeVolumes",
                 "eks:ListClusters",
+                "logs:DescribeLogGroups",
                 "rds:DescribeDBInstances",
                 "rds:DescribeEvents",
             ],
             resources=["*"],
         ),
         Statement(
+            # A machine of a scaling group gets our provider's tags from nobody; its name is ours.
             sid="RestartOurMachines",
-            actions=["ec2:RebootInstances", "ec2:StopInstances", "ec2:StartInstances"],
+            actions=["ec2:RebootInstances"],
             resources=[at.arn("ec2", "instance/*")],
-            conditions=ours,
+            conditions={"StringLike": {"aws:ResourceTag/Name": f"{at.prefix}-*"}},
+        ),
+        Statement(
+            sid="ReplaceOurMachines",
+            actions=["autoscaling:StartInstanceRefresh", "autoscaling:TerminateInstanceInAutoScalingGroup"],
+            resources=[_scaling_groups(at)],
         ),
         Statement(
             sid="FailOverOurDatabase",
@@ -180,37 +255,60 @@ def _operator(at: Surroundings) -> list[Statement]:
             resources=[at.arn("rds", f"db:{at.prefix}*")],
         ),
         Statement(
-            sid="QuietAlarms",
+            # For maintenance. Alarms of security are nobody's to quiet.
+            sid="QuietAlarmsOfTheDatabase",
             actions=["cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"],
-            resources=[at.arn("cloudwatch", f"alarm:{at.prefix}*")],
+            resources=[at.arn("cloudwatch", f"alarm:{at.prefix}-database*")],
         ),
     ]
 
 
 def _break_glass(at: Surroundings) -> list[Statement]:
-    """Return what stops an incident: cut connections, revoke sessions, freeze machines. It grants no data."""
+    """Return what stops an incident: read the trail, cut connections, freeze machines. It grants no data."""
     return [
         *_auditor(at),
+        _never_use_keys(except_domains=["logs"]),
+        Statement(
+            # A key that is retagged as one of the logs would be a way around the refusal above.
+            sid="NeverRetagKeys",
+            effect="Deny",
+            actions=["kms:TagResource", "kms:UntagResource"],
+            resources=["*"],
+        ),
         Statement(
             sid="CutConnections",
-            actions=[
-                "ec2:AuthorizeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
+            actions=["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
             resources=[at.arn("ec2", "security-group/*")],
         ),
         Statement(
             sid="FreezeMachines",
-            actions=["ec2:StopInstances", "ec2:CreateSnapshot"],
-            resources=[at.arn("ec2", "instance/*"), at.arn("ec2", "volume/*"), at.arn("ec2", "snapshot/*")],
+            actions=["ec2:StopInstances"],
+            resources=[at.arn("ec2", "instance/*")],
         ),
         Statement(
-            sid="StopTheBastion",
-            actions=["autoscaling:SetDesiredCapacity", "autoscaling:SuspendProcesses"],
-            resources=[at.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{at.prefix}*")],
+            # ARNs of new snapshots have no account.
+            sid="KeepEvidence",
+            actions=["ec2:CreateSnapshot"],
+            resources=[
+                at.arn("ec2", "volume/*"),
+                f"arn:{at.partition}:ec2:{at.region}::snapshot/*",
+            ],
+        ),
+        Statement(
+            # Without the suspended launch, the group would put a new machine where one was taken away.
+            sid="CloseTheBastion",
+            actions=[
+                "autoscaling:ResumeProcesses",
+                "autoscaling:SuspendProcesses",
+                "autoscaling:TerminateInstanceInAutoScalingGroup",
+            ],
+            resources=[_scaling_groups(at)],
         ),
     ]
+
+
+def _scaling_groups(at: Surroundings) -> str:
+    return at.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{at.prefix}*")
 
 
 DUTIES: Mapping[Persona, Duty] = {

@@ -11,7 +11,7 @@ from components.alerts import AlertTopic
 from components.bastion import Bastion
 from components.data_api import DataApiBoundary
 from components.database import Database
-from components.guardrails import AccountGuardrails
+from components.guardrails import AccountGuardrails, RegionGuardrails
 from components.identity import PlatformRoles
 from components.keys import Domain, KeyRing
 from components.network import ExistingNetwork, Network, NetworkHandles
@@ -47,6 +47,7 @@ def build(settings: Settings) -> None:
     AccountGuardrails(
         "guardrails", ebs_key_arn=keys.platform_arn, account_id=settings.account_id, opts=regions.at_home
     )
+    RegionGuardrails("guardrails-backup", ebs_key_arn=keys.backup_replica_arn, opts=regions.at_backup)
     alerts = AlertTopic(
         "alerts",
         key_arn=keys.logs_arn,
@@ -110,6 +111,7 @@ def _roles(settings: Settings, regions: Regions) -> PlatformRoles:
         account_id=settings.account_id,
         environment=settings.environment,
         resource_prefix=prefix_of(settings),
+        bucket_prefix=f"{_SHORT}-{settings.environment}",
         home_region=settings.residency.home_region,
         backup_region=settings.residency.backup_region,
         people_principal_arns=settings.identity.people_principal_arns,

@@ -1,0 +1,156 @@
+"""Runs Terraform (or OpenTofu) with the AWS provider, offline, against an emulated AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from blueprint.errors import BadInput, BlueprintError
+from blueprint.rehearsal.schema import Schema
+
+_PROVIDER = "registry.terraform.io/hashicorp/aws"
+
+_PLUGIN_PLACES = ("~/.terraform.d", "/usr/local/share/terraform", "/usr/share/terraform", "/opt")
+"""Where machines and images keep providers (Terraform CLI documentation, "Implied local mirrors"), and /opt."""
+
+HOW_TO_GET_IT = (
+    "the rehearsal needs terraform or tofu on the PATH, and the hashicorp/aws provider: install one of them, and "
+    "give it the network once, or point TF_PLUGIN_DIR at a directory of plugins"
+)
+
+# Keys that no account has: the emulator takes any, and AWS would take none.
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_MAX_ATTEMPTS": "1",
+    "TF_IN_AUTOMATION": "1",
+    "CHECKPOINT_DISABLE": "1",
+}
+_NOT_OURS = ("TF_CLI_CONFIG_FILE", "AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE")
+
+
+class PhaseFailed(BlueprintError):
+    """A phase of the rehearsal failed; the message names it."""
+
+
+def executable() -> str:
+    """Return the path of terraform or tofu.
+
+    Raises:
+        BadInput: there is neither.
+    """
+    found: str | None = shutil.which("terraform") or shutil.which("tofu")
+    if found is None:
+        raise BadInput(HOW_TO_GET_IT)
+    return found
+
+
+def plugin_folder() -> Path | None:
+    """Return a folder of plugins that has the AWS provider, where this machine has one."""
+    named = os.environ.get("TF_PLUGIN_DIR")
+    for place in (Path(text).expanduser() for text in ([named] if named else _PLUGIN_PLACES)):
+        candidates: list[Path] = [place, *sorted(place.glob("*"))]
+        for folder in candidates:
+            if (folder / _PROVIDER).is_dir():
+                return folder
+    return None
+
+
+class Terraform:
+    """Terraform in one working folder; ``run`` bounds every call and never leaves a process behind."""
+
+    def __init__(self, folder: Path, *, endpoint: str, deadline: Callable[[], float]) -> None:
+        self._folder = folder
+        self._executable = executable()
+        self._deadline = deadline
+        environment = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
+        self._environment = {**environment, **ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        """Replace the configuration."""
+        (self._folder / "main.tf.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def initialise(self) -> None:
+        """Find the provider, in a local folder or in the registry.
+
+        Raises:
+            BadInput: it is not to be had.
+        """
+        folder = plugin_folder()
+        source = [f"-plugin-dir={folder}"] if folder else []
+        code, output = self._collect("init", "-input=false", "-no-color", *source)
+        if code != 0:
+            raise BadInput(f"{HOW_TO_GET_IT} ({_last_line(output)})")
+
+    def schema(self) -> Schema:
+        """Return the provider's schema."""
+        code, output = self._collect("providers", "schema", "-json")
+        if code != 0:
+            raise PhaseFailed(f"schema: the provider did not tell its schema: {_last_line(output)}")
+        found = json.loads(output)["provider_schemas"]
+        (provider,) = (value for name, value in found.items() if name.endswith("hashicorp/aws"))
+        return Schema(version=self._version(), types=provider["resource_schemas"])
+
+    def events(self, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Run a command with ``-json`` and yield what it says, line by line; the last event holds its status."""
+        process = self._start(*arguments)
+        timer = threading.Timer(max(1.0, self._deadline()), process.kill)
+        timer.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 - opened with PIPE
+            for line in process.stdout:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+            yield {"type": "exit", "code": process.wait(), "timed_out": self._deadline() <= 0}
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def _version(self) -> str:
+        code, output = self._collect("version", "-json")
+        selections = json.loads(output).get("provider_selections", {}) if code == 0 else {}
+        return next(iter(selections.values()), "of an unknown version")
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 - terraform in a folder of our own
+            [self._executable, *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A signal to us must not reach it at the same time: we end it ourselves.
+            start_new_session=True,
+        )
+
+    def _collect(self, *arguments: str) -> tuple[int, str]:
+        process = self._start(*arguments)
+        try:
+            output, _ = process.communicate(timeout=max(1.0, self._deadline()))
+        except subprocess.TimeoutExpired:
+            raise PhaseFailed(f"{arguments[0]}: took longer than the time limit") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        return process.returncode, output
+
+
+def _last_line(output: str) -> str:
+    return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")[:300]
