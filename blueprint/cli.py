@@ -100,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     rehearse.add_argument("environment", metavar="ENV", help="dev, staging, prod")
     rehearse.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=300.0, help="bound on the whole rehearsal (300)"
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=300.0,
+        help="bound on the whole rehearsal (300)",
     )
     rehearse.set_defaults(run=_rehearse)
     return parser
@@ -120,6 +124,17 @@ def _check(options: argparse.Namespace, errors: Console) -> int:
     from blueprint import deployment
 
     return _judge(deployment.read(options.file), options, errors)
+
+
+def _seconds(text: str) -> float:
+    """Return a time limit; argparse prints the message and ends with status 2."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("write seconds, more than 0")
+    return seconds
 
 
 def _rehearse(options: argparse.Namespace, errors: Console) -> int:

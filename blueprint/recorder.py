@@ -42,8 +42,8 @@ def record(
 
     ``config`` maps full keys (``project:key``) to text, as the engine hands it over. With ``unknowns`` the
     outputs that only AWS can give stay unknown, as at ``pulumi preview``; without, each resolves to a
-    plausible value that is the same at every run, or what ``answer`` gives. Source positions are relative to ``root`` (the working
-    folder where it is not given).
+    plausible value that is the same at every run, or to what ``answer`` gives. Source positions are
+    relative to ``root`` (the working folder where it is not given).
 
     Raises whatever the program raises.
     """

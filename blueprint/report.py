@@ -47,9 +47,9 @@ def _grow(tree: Tree, urn: str, children: dict[str, list[Resource]], below: Coun
         )
         _grow(tree.add(label), component.urn, children, below)
     loose = [child for child in children.get(urn, ()) if child.custom]
-    if loose and (components or not urn or (urn.count("$") == 0 and "Stack" in urn)):
-        kinds = "providers" if all(c.type.startswith(PROVIDER_PREFIX) for c in loose) else "resources"
-        tree.add(Text(f"{len(loose)} {kinds} of its own", style="dim"))
+    if loose and components:
+        providers = all(resource.type.startswith(PROVIDER_PREFIX) for resource in loose)
+        tree.add(Text(f"{len(loose)} {'providers' if providers else 'resources'} of its own", style="dim"))
 
 
 def _counts_below(graph: Graph) -> Counter[str]:

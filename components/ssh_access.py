@@ -77,20 +77,29 @@ def accounts_of(public_keys: Sequence[str]) -> dict[str, list[str]]:
         raise ValueError("public_keys is empty; name the OpenSSH public key of each approved user")
     accounts: dict[str, list[str]] = {}
     for index, key in enumerate(public_keys):
-        name = _name_behind(f"public_keys[{index}]", key.strip())
-        accounts.setdefault(name, []).append(key.strip())
+        try:
+            accounts.setdefault(account_of(key), []).append(key.strip())
+        except ValueError as error:
+            raise ValueError(f"public_keys[{index}] {error}") from None
     return accounts
 
 
-def _name_behind(where: str, key: str) -> str:
+def account_of(key: str) -> str:
+    """Return the account that a public key opens.
+
+    Raises:
+        ValueError: it opens none; the message never tells what stands there.
+    """
     if "PRIVATE KEY" in key:
-        raise ValueError(f"{where} is a private key; write the public key, and replace the pair")
-    found = _PUBLIC_KEY.fullmatch(key)
+        raise ValueError(
+            "is a private key; write the public key (the .pub file beside it), and replace the pair"
+        )
+    found = _PUBLIC_KEY.fullmatch(key.strip())
     if not found or not _is_of_kind(found["blob"], found["kind"]):
-        raise ValueError(f"{where} is not an OpenSSH public key; write ssh-ed25519 AAAA... name")
+        raise ValueError("is not an OpenSSH public key; write ssh-ed25519 AAAA... name")
     name = found["name"] or ""
     if name == "root" or not _ACCOUNT.fullmatch(name):
-        raise ValueError(f"{where} names no account; write the person's behind the key, like alice")
+        raise ValueError("names no account; write the person's behind the key, like alice")
     return name
 
 

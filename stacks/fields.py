@@ -13,9 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-SSH_PREFIX_V4 = 24
-SSH_PREFIX_V6 = 56
-"""The widest ranges that may be approved for SSH: one office network, one customer assignment (RFC 6177)."""
+from components.ssh_access import WIDEST_V4, WIDEST_V6, account_of
 
 
 def arn(service: str, resource: str) -> AfterValidator:
@@ -42,15 +40,13 @@ def matching(pattern: str, remedy: str) -> AfterValidator:
 
 def _ssh_range(text: str) -> str:
     network = network_of(text)
-    narrowest = SSH_PREFIX_V4 if network.version == 4 else SSH_PREFIX_V6
+    widest = WIDEST_V4 if network.version == 4 else WIDEST_V6
     if network.prefixlen == 0:
         raise ValueError(
-            f"{text} opens SSH to the world; list the addresses of approved users, /{narrowest} or narrower"
+            f"{text} opens SSH to the world; list the addresses of approved users, /{widest} or narrower"
         )
-    if network.prefixlen < narrowest:
-        raise ValueError(
-            f"{text} is wider than /{narrowest}; list the addresses of approved users one by one"
-        )
+    if network.prefixlen < widest:
+        raise ValueError(f"{text} is wider than /{widest}; list the addresses of approved users one by one")
     return str(network)
 
 
@@ -67,15 +63,11 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _ssh_public_key(text: str) -> str:
-    # Never echo what stands here: it may be a private key.
-    if "PRIVATE KEY" in text:
-        raise ValueError(
-            "is a private key; write the public key (the .pub file beside it), and replace the pair: "
-            "a private key that stood in a file of the repository is no longer private"
-        )
+    account_of(text)
     try:
         load_ssh_public_key(text.strip().encode())
     except (ValueError, UnsupportedAlgorithm):
+        # Never echo what stands here.
         raise ValueError(
             "is not an OpenSSH public key; write one line like ssh-ed25519 AAAA... name"
         ) from None

@@ -89,3 +89,9 @@ def test_no_file_names_a_package_registry() -> None:
     # Locks are compiled without index lines, so the repository works behind any mirror.
     for lock in ROOT.glob("requirements*.lock"):
         assert "://" not in lock.read_text(), lock
+
+
+def test_the_page_about_policies_shows_a_control_as_it_is() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text()
+    example = page.split("```python\n")[1].split("\n```")[0]
+    assert example in (ROOT / "policies" / "controls" / "net.py").read_text()

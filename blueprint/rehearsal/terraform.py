@@ -14,7 +14,8 @@ from typing import Any
 from blueprint.errors import BadInput, BlueprintError
 from blueprint.rehearsal.schema import Schema
 
-_PROVIDER = "registry.terraform.io/hashicorp/aws"
+_PROVIDER = "*/hashicorp/aws"
+"""Below a folder of plugins: the registry that it came from, whichever that was, then the provider's address."""
 
 _PLUGIN_PLACES = ("~/.terraform.d", "/usr/local/share/terraform", "/usr/share/terraform", "/opt")
 """Where machines and images keep providers (Terraform CLI documentation, "Implied local mirrors"), and /opt."""
@@ -58,7 +59,7 @@ def plugin_folder() -> Path | None:
     for place in (Path(text).expanduser() for text in ([named] if named else _PLUGIN_PLACES)):
         candidates: list[Path] = [place, *sorted(place.glob("*"))]
         for folder in candidates:
-            if (folder / _PROVIDER).is_dir():
+            if any(folder.glob(_PROVIDER)):
                 return folder
     return None
 
@@ -85,13 +86,13 @@ class Terraform:
         """
         folder = plugin_folder()
         source = [f"-plugin-dir={folder}"] if folder else []
-        code, output = self._collect("init", "-input=false", "-no-color", *source)
+        code, output = self._collect("init", "init", "-input=false", "-no-color", *source)
         if code != 0:
             raise BadInput(f"{HOW_TO_GET_IT} ({_last_line(output)})")
 
     def schema(self) -> Schema:
         """Return the provider's schema."""
-        code, output = self._collect("providers", "schema", "-json")
+        code, output = self._collect("schema", "providers", "schema", "-json")
         if code != 0:
             raise PhaseFailed(f"schema: the provider did not tell its schema: {_last_line(output)}")
         found = json.loads(output)["provider_schemas"]
@@ -101,7 +102,7 @@ class Terraform:
     def events(self, *arguments: str) -> Iterator[dict[str, Any]]:
         """Run a command with ``-json`` and yield what it says, line by line; the last event holds its status."""
         process = self._start(*arguments)
-        timer = threading.Timer(max(1.0, self._deadline()), process.kill)
+        timer = threading.Timer(max(0.0, self._deadline()), process.kill)
         timer.start()
         try:
             assert process.stdout is not None  # noqa: S101 - opened with PIPE
@@ -122,7 +123,7 @@ class Terraform:
                     process.wait()
 
     def _version(self) -> str:
-        code, output = self._collect("version", "-json")
+        code, output = self._collect("schema", "version", "-json")
         selections = json.loads(output).get("provider_selections", {}) if code == 0 else {}
         return next(iter(selections.values()), "of an unknown version")
 
@@ -139,12 +140,14 @@ class Terraform:
             start_new_session=True,
         )
 
-    def _collect(self, *arguments: str) -> tuple[int, str]:
+    def _collect(self, phase: str, *arguments: str) -> tuple[int, str]:
         process = self._start(*arguments)
         try:
-            output, _ = process.communicate(timeout=max(1.0, self._deadline()))
+            output, _ = process.communicate(timeout=max(0.0, self._deadline()))
         except subprocess.TimeoutExpired:
-            raise PhaseFailed(f"{arguments[0]}: took longer than the time limit") from None
+            raise PhaseFailed(
+                f"{phase}: took longer than the time limit; give it more with --timeout"
+            ) from None
         finally:
             if process.poll() is None:
                 process.kill()

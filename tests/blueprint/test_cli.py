@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,18 +12,7 @@ import yaml
 
 from blueprint.environments import ROOT
 from blueprint.graph import UNKNOWN
-
-
-def blueprint(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the command line of the checkout at ``root`` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "blueprint.cli", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+from tests.blueprint.commands import blueprint
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
@@ -93,16 +81,6 @@ def test_bad_input_gets_one_message_and_status_2(arguments: list[str], says: str
     assert ran.stdout == ""
     assert "Traceback" not in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
-
-
-@pytest.fixture
-def fork(tmp_path: Path) -> Path:
-    """A copy of the repository to break."""
-    for name in ("Pulumi.yaml", "__main__.py"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in ("blueprint", "components", "policies", "stacks"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def test_a_wrong_setting_is_located(fork: Path) -> None:

@@ -76,6 +76,8 @@ PRIVATE_KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
 )
 
+KEY = " ".join(values()["bastion"]["public_keys"][0].split()[:2])
+
 MISTAKES: list[tuple[Change, str, str]] = [
     # (the change, the key it names, what it says)
     (edit("bastion.allowed_cidrs", ["0.0.0.0/0"]), "bastion.allowed_cidrs[0]", "opens SSH to the world"),
@@ -108,6 +110,8 @@ MISTAKES: list[tuple[Change, str, str]] = [
         "bastion.public_keys[0]",
         "not an OpenSSH public key",
     ),
+    (edit("bastion.public_keys", [KEY]), "bastion.public_keys[0]", "names no account"),
+    (edit("bastion.public_keys", [f"{KEY} root"]), "bastion.public_keys[0]", "names no account"),
     (edit("bastion.alowed_cidrs", []), "bastion.alowed_cidrs", "did you mean allowed_cidrs?"),
     (edit("bastion.idle_timeout_minutes", 0), "bastion.idle_timeout_minutes", "write 1 or more"),
     (edit("bastion.idle_timeout_minutes", "15"), "bastion.idle_timeout_minutes", "without quotes"),
