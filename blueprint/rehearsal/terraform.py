@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -102,7 +104,7 @@ class Terraform:
     def events(self, *arguments: str) -> Iterator[dict[str, Any]]:
         """Run a command with ``-json`` and yield what it says, line by line; the last event holds its status."""
         process = self._start(*arguments)
-        timer = threading.Timer(max(0.0, self._deadline()), process.kill)
+        timer = threading.Timer(max(0.0, self._deadline()), _kill, [process])
         timer.start()
         try:
             assert process.stdout is not None  # noqa: S101 - opened with PIPE
@@ -114,13 +116,7 @@ class Terraform:
             yield {"type": "exit", "code": process.wait(), "timed_out": self._deadline() <= 0}
         finally:
             timer.cancel()
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(timeout=10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            _end(process)
 
     def _version(self) -> str:
         code, output = self._collect("schema", "version", "-json")
@@ -149,10 +145,21 @@ class Terraform:
                 f"{phase}: took longer than the time limit; give it more with --timeout"
             ) from None
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _end(process)
         return process.returncode, output
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and all that it started: providers outlive a terraform that is killed alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    _kill(process)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _last_line(output: str) -> str:

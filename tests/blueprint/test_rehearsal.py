@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from blueprint.rehearsal.schema import Block, camel, snake
-from blueprint.rehearsal.terraform import plugin_folder
+from blueprint.rehearsal.terraform import Terraform, plugin_folder
 from blueprint.rehearsal.translate import Untranslatable, _text
 from tests.blueprint.commands import blueprint
 
@@ -96,6 +98,29 @@ def test_a_time_limit_that_is_none_is_refused(seconds: str) -> None:
     ran = blueprint("rehearse", "dev", "--timeout", seconds)
     assert ran.returncode == 2
     assert "--timeout: write seconds, more than 0" in ran.stderr
+
+
+def test_what_terraform_started_ends_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake, child = tmp_path / "terraform", tmp_path / "child"
+    fake.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {child}\nwait\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    started = time.monotonic()
+    terraform = Terraform(tmp_path, endpoint="", deadline=lambda: started + 2 - time.monotonic())
+    assert list(terraform.events("plan"))[-1]["timed_out"]
+    pid = int(child.read_text())
+    ended = time.monotonic() + 5
+    while time.monotonic() < ended and _runs(pid):
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a process is there and has not ended (one that nobody reaped yet has)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_without_terraform_one_message_says_how_to_get_it(
