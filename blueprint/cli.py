@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,9 @@ examples:
   blueprint preview prod --export prod.json  keep the graph, in the format of pulumi stack export
   blueprint check prod.json                  the same verdict, from the file
   pulumi stack export | blueprint check /dev/stdin
-  blueprint rehearse dev                     let the real AWS provider plan it (needs terraform, no account)
+  blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
+                                             terraform, no account), look, and destroy it
+  blueprint rehearse dev --plan              only plan it: ten seconds
 """
 
 
@@ -95,17 +98,28 @@ def _parser() -> argparse.ArgumentParser:
     rehearse = commands.add_parser(
         "rehearse",
         parents=[common],
-        help="let the real AWS provider plan what an environment would build",
-        description="Write the graph as Terraform JSON and let the real AWS provider validate and plan it, offline.",
+        help="apply an environment to an emulated AWS with the real provider, look, and destroy it",
+        description="Write the graph as Terraform JSON and let the real AWS provider plan it, apply it to an "
+        "emulated AWS on this machine, look at what is there, plan again (nothing may change) and destroy it. "
+        "No account is asked or touched.",
     )
     rehearse.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    rehearse.add_argument(
+        "--plan", action="store_true", help="stop after the plan: ten seconds, and most mistakes are found"
+    )
+    rehearse.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the emulated account as it is after the apply, and say how to look around in it",
+    )
     rehearse.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=_seconds,
-        default=300.0,
-        help="bound on the whole rehearsal (300)",
+        default=900.0,
+        help="bound on the whole rehearsal (900)",
     )
+    rehearse.add_argument("--port", type=_port, help="loopback port of the emulator; a free one if not given")
     rehearse.set_defaults(run=_rehearse)
     return parser
 
@@ -137,25 +151,50 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _port(text: str) -> int:
+    """Return a port; argparse prints the message and ends with status 2."""
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("write a port from 1024 to 65535, or leave it out for a free one")
+    return int(text)
+
+
 def _rehearse(options: argparse.Namespace, errors: Console) -> int:
     from blueprint.graph import canonical_json
-    from blueprint.rehearsal.rehearse import plan
+    from blueprint.rehearsal import show
+    from blueprint.rehearsal.rehearse import Wish, rehearse
 
-    with errors.status("Rehearsing") as status:
-        found = plan(options.environment, timeout_seconds=options.timeout, tell=status.update)
-    if options.format == "json":
-        print(canonical_json(found.as_json_value()))
-        return 0
-    console = Console(highlight=False)
-    for name, why in found.left_out.items():
-        console.print(f"not planned: {name}: {why}", markup=False, soft_wrap=True)
-    console.print(
-        f"planned: {len(found.planned)} resources with no error by hashicorp/aws {found.provider}, "
-        f"{len(found.left_out)} not planned, in {found.seconds:.0f} s",
-        markup=False,
-        soft_wrap=True,
+    wish = Wish(
+        environment=options.environment,
+        timeout_seconds=options.timeout,
+        port=options.port,
+        keep=options.keep,
+        plan_only=options.plan,
     )
-    return 0
+    with _terminated_as_interrupted(), show.Progress(errors) as progress:
+        result, emulator = rehearse(wish, progress)
+    if options.format == "json":
+        print(canonical_json(result.as_json_value()))
+    else:
+        show.table(result, Console(highlight=False))
+    if emulator.keep:
+        show.how_to_look_around(emulator, errors)
+    if result.problems:
+        errors.print("\n".join(result.problems), style="bold red", markup=False, soft_wrap=True)
+    return 1 if result.problems else 0
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Treat a request to end (SIGTERM, of CI for instance) as Ctrl-C: what was started is ended too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _judge(graph: object, options: argparse.Namespace, errors: Console) -> int:

@@ -132,7 +132,6 @@ class Database(pulumi.ComponentResource):
             publicly_accessible=False,
             port=PORT,
             parameter_group_name=self._parameter_group(engine_version, max_connections).name,
-            ca_cert_identifier="rds-ca-rsa2048-g1",
             username="platform",
             manage_master_user_password=True,
             master_user_secret_kms_key_id=data_key_arn,

@@ -200,7 +200,8 @@ class AccessLogBucket(pulumi.ComponentResource):
     """The bucket that receives the access logs of all other buckets of its region.
 
     Attributes:
-        bucket: Name of the bucket.
+        bucket: Name of the bucket, once S3's log delivery may write: S3 refuses to log to it before
+            (``InvalidTargetBucketForLogging``).
         arn: ARN of the bucket.
     """
 
@@ -229,7 +230,7 @@ class AccessLogBucket(pulumi.ComponentResource):
         if retention_days < 1:
             raise ValueError(f"retention_days is {retention_days}; write one day or more")
         made = _bucket(self, name, bucket_name, "logs", object_lock=False)
-        self.bucket, self.arn = made.bucket, made.arn
+        self.arn = made.arn
         _guards(self, name, made, noncurrent_days, retention_days)
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
@@ -237,7 +238,10 @@ class AccessLogBucket(pulumi.ComponentResource):
             rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        _policy(self, name, made, [*_refusals(made), _refuse_deletion(made), _log_delivery(made, account_id)])
+        policy = _policy(
+            self, name, made, [*_refusals(made), _refuse_deletion(made), _log_delivery(made, account_id)]
+        )
+        self.bucket = pulumi.Output.all(made.bucket, policy.id).apply(lambda known: str(known[0]))
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 
 
@@ -330,8 +334,8 @@ def _lifecycle(
 
 def _policy(
     parent: pulumi.ComponentResource, name: str, made: aws.s3.Bucket, statements: Sequence[Statement]
-) -> None:
-    aws.s3.BucketPolicy(
+) -> aws.s3.BucketPolicy:
+    return aws.s3.BucketPolicy(
         f"{name}-policy",
         bucket=made.bucket,
         policy=policy_document(*statements),

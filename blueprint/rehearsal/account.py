@@ -54,13 +54,15 @@ class Account:
             )
         return self._clients[key]
 
-    def every(self, service: str, operation: str, field: str, region: str | None = None) -> list[Any]:
+    def every(
+        self, service: str, operation: str, field: str, region: str | None = None, **arguments: Any
+    ) -> list[Any]:
         """Return what a list or describe operation tells, all its pages."""
         client = self.client(service, region)
         if client.can_paginate(operation):
-            pages: Iterable[Any] = client.get_paginator(operation).paginate()
+            pages: Iterable[Any] = client.get_paginator(operation).paginate(**arguments)
             return [item for page in pages for item in page.get(field, [])]
-        return list(getattr(client, operation)().get(field, []))
+        return list(getattr(client, operation)(**arguments).get(field, []))
 
     def of(self, *types: str) -> list[Applied]:
         """Return what was applied of some Pulumi types."""

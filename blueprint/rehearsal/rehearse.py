@@ -1,134 +1,284 @@
-"""Rehearses an environment: record, translate, then let the real provider validate and plan every resource."""
+"""Rehearses an environment: plan, apply, look, plan again and destroy, by the real provider, in an emulated AWS."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blueprint import program
-from blueprint.environments import ROOT
+from blueprint.environments import ROOT, project_name
+from blueprint.environments import configuration as configuration_of
 from blueprint.graph import Graph
+from blueprint.rehearsal import inventory
+from blueprint.rehearsal.account import Account, Applied
+from blueprint.rehearsal.assertions.every import ask_all
+from blueprint.rehearsal.emulator import Emulator
+from blueprint.rehearsal.forgotten import differences
+from blueprint.rehearsal.planned_only import PLANNED_ONLY
+from blueprint.rehearsal.release import release
+from blueprint.rehearsal.result import Rehearsal
 from blueprint.rehearsal.terraform import PhaseFailed, Terraform
 from blueprint.rehearsal.translate import Answers, Configuration, translate, with_dependants
 
-# Port 9 of this machine discards (RFC 863) and nobody listens there: a plan of new resources asks AWS nothing,
-# and if it ever does, it must not get through.
-_NOWHERE = "http://127.0.0.1:9"
-
 _BARE = {"terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}}}
 
-Tell = Callable[[str], None]
+Tell = Callable[[str, int, int], None]
+"""Told the phase, and how many resources of how many are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What the provider said of an environment."""
+class Wish:
+    """What the rehearsal is asked to do."""
 
-    stack: str
-    provider: str
-    planned: tuple[str, ...]
-    """Pulumi names of what the provider would create."""
-    left_out: dict[str, str]
-    """Pulumi names of what this version of the provider does not know, and why."""
-    seconds: float
+    environment: str
+    timeout_seconds: float
+    port: int | None = None
+    keep: bool = False
+    """Leave the platform applied and the emulator running."""
+    plan_only: bool = False
+    root: Path = ROOT
 
-    def as_json_value(self) -> dict[str, Any]:
-        """Return the plan for machines."""
-        return {
-            "schema": 1,
-            "stack": self.stack,
-            "provider": f"hashicorp/aws {self.provider}",
-            "planned": sorted(self.planned),
-            "left_out": self.left_out,
-            "seconds": round(self.seconds, 1),
+
+@dataclass(kw_only=True)
+class Rehearsing:
+    """One rehearsal under way."""
+
+    wish: Wish
+    tell: Tell
+    result: Rehearsal
+    graph: Graph
+    terraform: Terraform
+    emulator: Emulator
+    configuration: Configuration
+    started: float
+    phase: str = ""
+    account: Account | None = field(default=None)
+
+    def run(self) -> None:
+        """Go through the phases; the first that fails is the last."""
+        self._validate()
+        self._plan()
+        if self.result.failed or self.wish.plan_only:
+            return
+        before = inventory.take(self._empty_account())
+        self._apply()
+        if self.result.failed:
+            return
+        self.account = self._live_account()
+        with self._phase("assert"):
+            self.result.outcomes, self.result.not_asked = ask_all(self.account)
+            self._counted(before, self.account)
+        self._second_plan()
+        if not self.wish.keep:
+            self._destroy(before, self.account)
+
+    @contextmanager
+    def _phase(self, name: str, total: int = 0) -> Iterator[None]:
+        if not self.emulator.alive():
+            raise PhaseFailed(f"{name}: the emulator died before it")
+        began = time.monotonic()
+        self.phase = name
+        self.tell(name, 0, total)
+        try:
+            yield
+        finally:
+            self.result.seconds[name] = time.monotonic() - began
+
+    def _validate(self) -> None:
+        """Check the arguments of everything, what this version of the provider does not know left out."""
+        leaning = with_dependants(self.configuration, self.configuration.left_out)
+        for each, on in sorted(leaning.items()):
+            self.result.not_planned[self._name(each)] = self.configuration.left_out[on]
+        self._planned = set(self.configuration.resources) - set(leaning)
+        self.terraform.write(self.configuration.document(self._planned, _providers(self.graph)))
+
+    def _plan(self) -> None:
+        with self._phase("plan", len(self._planned)):
+            for event in self._events("plan", "plan", "-input=false"):
+                if event["type"] == "planned_change":
+                    self.result.planned.append(self._name(event["change"]["resource"]["addr"]))
+
+    def _apply(self) -> None:
+        first = {
+            each: PLANNED_ONLY[type_]
+            for each in self._planned
+            if (type_ := each.partition(".")[0]) in PLANNED_ONLY
         }
+        leaning = {
+            each: on
+            for each, on in with_dependants(self.configuration, first).items()
+            if each in self._planned
+        }
+        for each, on in sorted(leaning.items()):
+            follows = "" if each == on else f"leans on {self.configuration.sources[on].name}: "
+            self.result.planned_only[self._name(each)] = follows + first[on]
+        kept = self._planned - set(leaning)
+        self.terraform.write(self.configuration.document(kept, _providers(self.graph)))
+        with self._phase("apply", len(kept)):
+            # Most of the time is the provider's own waiting, so many at once.
+            for event in self._events("apply", "apply", "-auto-approve", "-input=false", "-parallelism=40"):
+                if event["type"] == "apply_complete":
+                    self.result.applied.append(self._name(event["hook"]["resource"]["addr"]))
+                    self.tell("apply", len(self.result.applied), len(kept))
+
+    def _second_plan(self) -> None:
+        """Plan what was just applied: whatever would change would change on every update for ever."""
+        with self._phase("second plan"):
+            for _ in self._events("second plan", "plan", "-input=false", "-out=again"):
+                pass
+            if "second plan" not in self.result.failed:
+                plan = self.terraform.show("second plan", "again")
+                self.result.drift = [f"{self._name(place)}: {what}" for place, what in differences(plan)]
+
+    def _destroy(self, before: inventory.Inventory, account: Account) -> None:
+        self.result.protected = sorted(
+            self._name(place)
+            for place, source in self.configuration.sources.items()
+            if source.protect and self._name(place) in self.result.applied
+        )
+        total = len(self.result.applied)
+        with self._phase("destroy", total):
+            self.result.kept = {name: what for name, what in release(account) if what}
+            for event in self._events(
+                "destroy", "destroy", "-auto-approve", "-input=false", "-parallelism=40"
+            ):
+                if event["type"] == "apply_complete":
+                    self.result.destroyed += 1
+                    self.tell("destroy", self.result.destroyed, total)
+            if "destroy" not in self.result.failed:
+                left = inventory.more(inventory.take(account), before)
+                kept = tuple(what.rpartition(" ")[2] for what in self.result.kept.values())
+                self.result.left = [each for each in left if not each.endswith(kept or ("\0",))]
+
+    def _counted(self, before: inventory.Inventory, account: Account) -> None:
+        """Fail where the inventory sees nothing of what was applied: then a destroy could not be judged."""
+        if not inventory.more(inventory.take(account), before):
+            self._fail("assert", "the inventory sees nothing of what was applied")
+
+    def _events(self, phase: str, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Run terraform, keep what it refuses under the phase, and yield the rest."""
+        for event in self.terraform.events(*arguments, "-json"):
+            if not self.emulator.alive():
+                raise PhaseFailed(f"{phase}: the emulator died")
+            if event["type"] == "diagnostic" and event["diagnostic"]["severity"] == "error":
+                self._fail(phase, self._refusal(event["diagnostic"]))
+            elif event["type"] == "exit" and event["timed_out"]:
+                raise PhaseFailed(f"{phase}: took longer than the time limit; give it more with --timeout")
+            elif event["type"] == "exit" and event["code"] != 0 and phase not in self.result.failed:
+                self._fail(phase, f"terraform ended with status {event['code']} and said nothing")
+            else:
+                yield event
+
+    def _fail(self, phase: str, what: str) -> None:
+        found = self.result.failed.setdefault(phase, [])
+        if what not in found:
+            found.append(what)
+
+    def _refusal(self, diagnostic: dict[str, Any]) -> str:
+        """Return one line: the Pulumi resource's name, and the provider's own words."""
+        place = diagnostic.get("address", "")
+        words = " ".join(f"{diagnostic.get('summary', '')}: {diagnostic.get('detail', '')}".split())
+        return f"{self._name(place) if place else 'the configuration'}: {words[:400]}"
+
+    def _name(self, place: str) -> str:
+        resource = self.configuration.sources.get(place)
+        return f"{resource.name} ({resource.type})" if resource else place
+
+    def _empty_account(self) -> Account:
+        home, backup = _regions(self.graph)
+        return Account(endpoint=self.emulator.endpoint, home_region=home, backup_region=backup, applied=())
+
+    def _live_account(self) -> Account:
+        state = self.terraform.show("apply")
+        applied = tuple(
+            Applied(type=source.type, name=source.name, attributes=each["values"])
+            for each in state["values"]["root_module"]["resources"]
+            if (source := self.configuration.sources.get(each["address"]))
+        )
+        home, backup = _regions(self.graph)
+        return Account(
+            endpoint=self.emulator.endpoint, home_region=home, backup_region=backup, applied=applied
+        )
 
 
-def plan(environment: str, *, timeout_seconds: float, tell: Tell, root: Path = ROOT) -> Plan:
-    """Return the provider's plan for an environment.
+def rehearse(wish: Wish, tell: Tell) -> tuple[Rehearsal, Emulator]:
+    """Rehearse an environment; the emulator still runs where it was to be kept and nothing failed before.
 
     Raises:
-        BadInput: a setting is wrong, or Terraform or the provider is not to be had.
+        BadInput: a setting is wrong, or Terraform, the provider or the emulator is not to be had.
         Untranslatable: something in the graph has no counterpart in the provider.
-        PhaseFailed: the provider refuses something, or the time limit is reached.
+        PhaseFailed: the time limit is reached, or something that was started died.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        terraform = Terraform(
-            Path(folder),
-            endpoint=_NOWHERE,
-            deadline=lambda: timeout_seconds - (time.monotonic() - started),
-        )
-        tell("Asking the provider for its schema")
-        terraform.write(_BARE)
-        terraform.initialise()
-        schema = terraform.schema()
-        tell(f"Running the program for {environment}")
-        graph = program.run(environment, answer=Answers(schema), root=root)
-        configuration = translate(graph, schema)
-        leaning = with_dependants(configuration, configuration.left_out)
-        kept = set(configuration.resources) - set(leaning)
-        terraform.write(configuration.document(kept, _providers(graph)))
-        tell(f"Planning {len(kept)} resources with provider {schema.version}")
-        planned = _planned(terraform, configuration)
-    return Plan(
-        stack=graph.stack,
-        provider=schema.version,
-        planned=tuple(planned),
-        left_out={
-            _name(configuration, each): configuration.left_out[on] for each, on in sorted(leaning.items())
-        },
-        seconds=time.monotonic() - started,
-    )
+        account_id = _account_of(wish)
+        with Emulator(account_id=account_id, port=wish.port) as emulator:
+            terraform = Terraform(
+                Path(folder),
+                endpoint=emulator.endpoint,
+                deadline=lambda: wish.timeout_seconds - (time.monotonic() - started),
+            )
+            tell("init", 0, 0)
+            terraform.write(_BARE)
+            terraform.initialise()
+            schema = terraform.schema()
+            tell("record", 0, 0)
+            graph = program.run(wish.environment, answer=Answers(schema), root=wish.root)
+            configuration = translate(graph, schema)
+            emulator.wait()
+            result = Rehearsal(stack=graph.stack, provider=schema.version)
+            result.seconds["init and record"] = time.monotonic() - started
+            rehearsing = Rehearsing(
+                wish=wish,
+                tell=tell,
+                result=result,
+                graph=graph,
+                terraform=terraform,
+                emulator=emulator,
+                configuration=configuration,
+                started=started,
+            )
+            rehearsing.run()
+            result.seconds["all"] = time.monotonic() - started
+            emulator.keep = wish.keep and rehearsing.account is not None
+            return result, emulator
 
 
-def _planned(terraform: Terraform, configuration: Configuration) -> list[str]:
-    planned: list[str] = []
-    refused: list[str] = []
-    for event in terraform.events("plan", "-input=false", "-json"):
-        if event["type"] == "planned_change":
-            planned.append(_name(configuration, event["change"]["resource"]["addr"]))
-        elif event["type"] == "diagnostic" and event["diagnostic"]["severity"] == "error":
-            refused.append(_refusal(configuration, event["diagnostic"]))
-        elif event["type"] == "exit" and event["timed_out"]:
-            raise PhaseFailed("plan: took longer than the time limit; give it more with --timeout")
-        elif event["type"] == "exit" and event["code"] != 0 and not refused:
-            refused.append(f"the provider ended with status {event['code']} and said nothing")
-    if refused:
-        raise PhaseFailed("plan: the provider refuses:\n  " + "\n  ".join(sorted(set(refused))))
-    return planned
+def _account_of(wish: Wish) -> str:
+    """Return the account that the environment is pinned to: the emulator takes its id."""
+    config = configuration_of(wish.environment, wish.root)
+    return config.get(f"{project_name(wish.root)}:account_id", "123456789012")
 
 
-def _refusal(configuration: Configuration, diagnostic: dict[str, Any]) -> str:
-    """Return one line: the Pulumi resource's name, and the provider's own words."""
-    place = diagnostic.get("address", "")
-    words = " ".join(f"{diagnostic.get('summary', '')}: {diagnostic.get('detail', '')}".split())
-    return f"{_name(configuration, place) if place else 'the configuration'}: {words[:400]}"
+def _regions(graph: Graph) -> tuple[str, str]:
+    """Return the home region and the backup region: those of the first and the last provider."""
+    regions = [provider.inputs["region"] for provider in _aws(graph)]
+    return regions[0], regions[-1]
 
 
-def _name(configuration: Configuration, place: str) -> str:
-    resource = configuration.sources.get(place)
-    return f"{resource.name} ({resource.type})" if resource else place
+def _aws(graph: Graph) -> list[Any]:
+    return sorted(graph.of("pulumi:providers:aws"), key=lambda provider: provider.name != "home")
 
 
 def _providers(graph: Graph) -> list[dict[str, Any]]:
-    """Return each explicit AWS provider as an alias, asking nobody who it is."""
+    """Return each explicit AWS provider as an alias, pinned to its account as in the program."""
     return [
         {
             "alias": provider.name,
             "region": provider.inputs["region"],
+            "allowed_account_ids": json.loads(provider.inputs.get("allowedAccountIds", "[]")),
             "default_tags": json.loads(provider.inputs.get("defaultTags", '{"tags": {}}')),
             "skip_credentials_validation": True,
             "skip_metadata_api_check": True,
-            "skip_requesting_account_id": True,
             "s3_use_path_style": True,
-            # The default is 25, with minutes between: nothing here is worth a second try.
-            "max_retries": 1,
+            # The default is 25, with minutes between; an emulator that cannot is not helped by waiting.
+            "max_retries": 3,
         }
-        for provider in graph.of("pulumi:providers:aws")
+        for provider in _aws(graph)
     ]

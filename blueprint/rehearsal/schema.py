@@ -60,9 +60,13 @@ class Block:
                 return candidate
         return None
 
-    def required(self) -> list[str]:
-        """Return the attributes that must be written."""
-        return [name for name, attribute in self.attributes.items() if attribute.get("required")]
+    def invented(self) -> list[str]:
+        """Return the attributes that must be written, or that the provider makes up where nobody does."""
+        return [
+            name
+            for name, attribute in self.attributes.items()
+            if attribute.get("required") or (attribute.get("optional") and attribute.get("computed"))
+        ]
 
 
 # Types whose name does not follow from Pulumi's token by rule.

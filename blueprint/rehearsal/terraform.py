@@ -32,7 +32,6 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_MAX_ATTEMPTS": "1",
     "TF_IN_AUTOMATION": "1",
     "CHECKPOINT_DISABLE": "1",
 }
@@ -117,6 +116,14 @@ class Terraform:
         finally:
             timer.cancel()
             _end(process)
+
+    def show(self, phase: str, *plan: str) -> dict[str, Any]:
+        """Return the state, or a plan that was kept in a file, as Terraform tells it to machines."""
+        code, output = self._collect(phase, "show", "-json", *plan)
+        if code != 0:
+            raise PhaseFailed(f"{phase}: terraform cannot show what it did: {_last_line(output)}")
+        shown: dict[str, Any] = json.loads(output)
+        return shown
 
     def _version(self) -> str:
         code, output = self._collect("schema", "version", "-json")

@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blueprint.errors import BlueprintError
-from blueprint.graph import PROVIDER_PREFIX, SECRET, SIGNATURE, UNKNOWN, Graph, Resource
+from blueprint.graph import SECRET, SIGNATURE, UNKNOWN, Graph, Resource
+from blueprint.outputs import resolve
 from blueprint.rehearsal.schema import Block, Schema, camel
 
 TOKEN = re.compile(r"@@([A-Za-z0-9_.\[\]-]+)@@")
+
+_ADDRESS = re.compile(r"(?<![\w.-])aws_\w+\.[\w-]+")
 
 # Arguments that Pulumi calls otherwise than by rule: provider's type, Pulumi's name, provider's name.
 _ARGUMENTS = {
@@ -57,8 +60,10 @@ class Answers:
 
     schema: Schema
 
-    def __call__(self, resource: Resource, _provider: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def __call__(self, resource: Resource, provider: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return the id and outputs of a resource: what the program set, and tokens for all else."""
+        if not resource.type.startswith("aws:"):
+            return resolve(resource, provider)
         type_ = self.schema.type_of(resource.type)
         if type_ is None:
             raise Untranslatable(
@@ -109,12 +114,8 @@ class Configuration:
 
     def references(self, each: str) -> set[str]:
         """Return the addresses that a resource refers to or waits for."""
-        text = json.dumps(self.resources[each])
-        return {
-            other
-            for other in self.resources
-            if other != each and re.search(rf"(?<![\w.-]){re.escape(other)}(?![\w-])", text)
-        }
+        named = _ADDRESS.findall(json.dumps(self.resources[each]))
+        return {other for other in named if other in self.resources and other != each}
 
 
 def translate(graph: Graph, schema: Schema) -> Configuration:
@@ -127,7 +128,7 @@ def translate(graph: Graph, schema: Schema) -> Configuration:
     by_urn: dict[str, str] = {}
     problems: list[str] = []
     for resource in graph.resources:
-        if not resource.custom or resource.type.startswith(PROVIDER_PREFIX):
+        if not resource.custom or not resource.type.startswith("aws:"):
             continue
         type_ = schema.type_of(resource.type)
         if type_ is None:
@@ -170,8 +171,8 @@ def _body(resource: Resource, type_: str, block: Block) -> tuple[dict[str, Any],
             problems.append(f"argument {key} is unknown to the provider")
         elif name is not None:
             body[name] = _argument(block, name, value, key, problems)
-    for name in block.required():
-        if name in _NAMES and name not in body:
+    for name in block.invented():
+        if name in _NAMES and name not in body and f"{name}_prefix" not in body:
             body[name] = resource.name[:_MAX_NAME]
     return body, problems
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from botocore.exceptions import ClientError
+
 from blueprint.rehearsal.account import Account
 
 Seen = tuple[str, bool]
@@ -58,7 +60,12 @@ class Outcome:
 
 def ask(topic: str, assertion: Assertion, account: Account) -> Outcome:
     """Look, and tell what was seen."""
-    seen = list(assertion.look(account))
+    try:
+        seen = list(assertion.look(account))
+    except (ClientError, KeyError, IndexError, ValueError) as error:
+        # What cannot be seen is not there as it should be.
+        why = f"nothing can be seen: {type(error).__name__}: {error}"
+        return Outcome(topic, assertion.sentence, 0, (why[:300],))
     broken = tuple(sorted(name for name, holds in seen if not holds))
     if not seen:
         broken = ("nothing was found to look at",)

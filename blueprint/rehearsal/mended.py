@@ -1,0 +1,79 @@
+"""moto's server with what its version 5.2.5 gets wrong mended: each mend says what AWS does instead.
+
+What is missing altogether is not built here: it stands in ``planned_only``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.responses import EC2Response
+from moto.kms.models import kms_backends
+from moto.kms.responses import KmsResponse
+from moto.s3.models import FakeBucket
+from moto.server import main
+
+
+def replicate_key(response: Any) -> str:
+    """Answer ReplicateKey. The replica's policy, description, tags, aliases and part are its own."""
+    told = json.loads(response.body)
+    replica = response.kms_backend.replicate_key(told["KeyId"], told["ReplicaRegion"])
+    replica.aliases = {}
+    replica.multi_region_configuration = {
+        **replica.multi_region_configuration,
+        "MultiRegionKeyType": "REPLICA",
+    }
+    replica.policy = told.get("Policy") or replica.generate_default_policy()
+    replica.description = told.get("Description", "")
+    there = kms_backends[response.current_account][told["ReplicaRegion"]]
+    there.tagger.tag_resource(replica.id, told.get("Tags") or [])
+    return json.dumps(
+        {"ReplicaKeyMetadata": replica.to_dict()["KeyMetadata"], "ReplicaPolicy": replica.policy}
+    )
+
+
+def may_receive_logs(*, target_bucket: FakeBucket, target_prefix: str | None) -> bool:
+    """Say whether S3 may deliver access logs. AWS takes lists in a policy, and moto single names only."""
+    policy = json.loads(target_bucket.policy.decode()) if target_bucket.policy else {"Statement": []}
+    wanted = f"{target_bucket.arn}/{target_prefix or ''}*"
+    return any(
+        statement["Effect"] == "Allow"
+        and isinstance(statement.get("Principal"), dict)
+        and "logging.s3.amazonaws.com" in _list(statement["Principal"].get("Service"))
+        and "s3:PutObject" in _list(statement.get("Action"))
+        and {wanted, f"{target_bucket.arn}/*"} & set(_list(statement.get("Resource")))
+        for statement in policy["Statement"]
+    )
+
+
+def get_ebs_default_kms_key_id(response: Any) -> ActionResult:
+    """Answer GetEbsDefaultKmsKeyId with what ModifyEbsDefaultKmsKeyId said."""
+    return ActionResult({"KmsKeyId": response.ec2_backend.default_kms_key_id})
+
+
+def reset_ebs_default_kms_key_id(response: Any) -> ActionResult:
+    """Answer ResetEbsDefaultKmsKeyId: back to AWS's own key."""
+    response.ec2_backend.default_kms_key_id = "alias/aws/ebs"
+    return ActionResult({"KmsKeyId": "alias/aws/ebs"})
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def mend() -> None:
+    """Put every mend in its place."""
+    for owner, name, mended in (
+        (KmsResponse, "replicate_key", replicate_key),
+        (FakeBucket, "_log_permissions_enabled_policy", staticmethod(may_receive_logs)),
+        (EC2Response, "get_ebs_default_kms_key_id", get_ebs_default_kms_key_id),
+        (EC2Response, "reset_ebs_default_kms_key_id", reset_ebs_default_kms_key_id),
+    ):
+        setattr(owner, name, mended)
+
+
+if __name__ == "__main__":
+    mend()
+    main()
