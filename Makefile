@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 preview: $(VENV)/.ready    ## preview one environment and judge it: make preview ENV=prod
 	@$(BIN)/blueprint preview $(ENV)
 
-rehearse: $(VENV)/.ready   ## let the real AWS provider plan one environment (needs terraform or tofu)
+rehearse: $(VENV)/.ready-dev ## apply one environment to an emulated AWS with the real provider (needs terraform or tofu)
 	@$(BIN)/blueprint rehearse $(ENV)
 
 test: $(VENV)/.ready-dev   ## every test

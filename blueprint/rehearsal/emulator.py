@@ -46,7 +46,7 @@ class Emulator:
                 f"emulator: port {self._port} is taken; name another with --port, or none for a free one"
             )
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "blueprint.rehearsal.mended", "-H", "127.0.0.1", "-p", str(self._port)],
+            [sys.executable, "-m", "blueprint.rehearsal.mended", str(self._port)],
             env={
                 **os.environ,
                 "MOTO_ACCOUNT_ID": self._account_id,
