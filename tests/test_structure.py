@@ -95,3 +95,9 @@ def test_the_page_about_policies_shows_a_control_as_it_is() -> None:
     page = (ROOT / "docs" / "policies.md").read_text()
     example = page.split("```python\n")[1].split("\n```")[0]
     assert example in (ROOT / "policies" / "controls" / "net.py").read_text()
+
+
+def test_the_page_about_the_rehearsal_shows_an_assertion_as_it_is() -> None:
+    page = (ROOT / "docs" / "rehearsal.md").read_text()
+    example = page.split("```python\n")[1].split("\n```")[0]
+    assert example in (ROOT / "blueprint/rehearsal/assertions/database.py").read_text()

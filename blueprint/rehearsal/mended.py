@@ -15,6 +15,8 @@ from moto.ec2.responses import EC2Response
 from moto.kms.models import kms_backends
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.rds.exceptions import RDSClientError
+from moto.rds.models import RDSBackend
 from moto.s3.models import FakeBucket
 from waitress import serve
 
@@ -51,6 +53,22 @@ def may_receive_logs(*, target_bucket: FakeBucket, target_prefix: str | None) ->
     )
 
 
+def create_subnet_group(
+    backend: RDSBackend, name: str, description: str, subnets: list[Any], tags: list[dict[str, str]]
+) -> Any:
+    """Make a subnet group; AWS refuses one that stands in a single zone, and moto does not."""
+    if len({subnet.availability_zone for subnet in subnets}) < 2:
+        raise RDSClientError(
+            "DBSubnetGroupDoesNotCoverEnoughAZs",
+            "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. "
+            "Add subnets to cover at least 2 AZs.",
+        )
+    return _create_subnet_group(backend, name, description, subnets, tags)
+
+
+_create_subnet_group = RDSBackend.create_subnet_group
+
+
 def get_ebs_default_kms_key_id(response: Any) -> ActionResult:
     """Answer GetEbsDefaultKmsKeyId with what ModifyEbsDefaultKmsKeyId said."""
     return ActionResult({"KmsKeyId": response.ec2_backend.default_kms_key_id})
@@ -71,6 +89,7 @@ def mend() -> None:
     for owner, name, mended in (
         (KmsResponse, "replicate_key", replicate_key),
         (FakeBucket, "_log_permissions_enabled_policy", staticmethod(may_receive_logs)),
+        (RDSBackend, "create_subnet_group", create_subnet_group),
         (EC2Response, "get_ebs_default_kms_key_id", get_ebs_default_kms_key_id),
         (EC2Response, "reset_ebs_default_kms_key_id", reset_ebs_default_kms_key_id),
     ):

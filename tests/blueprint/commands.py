@@ -16,6 +16,6 @@ def blueprint(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess
         cwd=root,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )

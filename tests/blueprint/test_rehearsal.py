@@ -1,15 +1,27 @@
-"""The real AWS provider plans every resource; what it would refuse in an account it refuses here."""
+"""The real AWS provider plans, applies and destroys an environment; what AWS would refuse is refused here."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from blueprint.environments import ROOT
+from blueprint.rehearsal.account import Account
+from blueprint.rehearsal.assertions import every
+from blueprint.rehearsal.assertions.assertion import Assertion, ask
+from blueprint.rehearsal.forgotten import differences
 from blueprint.rehearsal.schema import Block, camel, snake
 from blueprint.rehearsal.terraform import Terraform, plugin_folder
 from blueprint.rehearsal.translate import Untranslatable, _text
@@ -22,14 +34,94 @@ needs_provider = pytest.mark.skipif(
 )
 
 
+def rehearse(environment: str, *more: str, root: Path = ROOT) -> tuple[int, dict[str, Any], str]:
+    ran = blueprint("rehearse", environment, "--format", "json", *more, root=root)
+    assert "Traceback" not in ran.stderr
+    return ran.returncode, json.loads(ran.stdout) if ran.stdout else {}, ran.stderr
+
+
 @needs_provider
-@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_the_provider_plans_every_resource(environment: str) -> None:
-    ran = blueprint("rehearse", environment, "--format", "json")
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout)
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_an_environment_can_be_applied_and_taken_down_again(environment: str) -> None:
+    code, found, errors = rehearse(environment)
+    assert (code, found["problems"]) == (0, []), errors
+    assert len(found["applied"]) >= 0.85 * len(found["planned"])
+    assert set(found["applied"]) | found["planned_only"].keys() == set(found["planned"])
+    assert len(found["assertions"]) >= 30
+    assert all(each["holds"] and each["looked_at"] for each in found["assertions"])
+    assert found["second_plan"] == []
+    assert found["left_behind"] == []
+    assert found["protected"]
+    # What is let go by hand is not terraform's to destroy.
+    assert found["destroyed"] >= len(found["applied"]) - len(found["protected"])
+
+
+@needs_provider
+def test_the_provider_plans_every_resource_of_staging() -> None:
+    code, found, errors = rehearse("staging", "--plan")
+    assert code == 0, errors
     assert len(found["planned"]) > 150
-    assert len(found["left_out"]) <= 4
+    assert len(found["not_planned"]) <= 4
+    assert found["applied"] == []
+
+
+def test_every_topic_is_asked_in_one_place() -> None:
+    modules = {path.stem for path in (ROOT / "blueprint/rehearsal/assertions").glob("*.py")}
+    assert {topic.topic for topic in every.TOPICS} == modules - {"__init__", "assertion", "every"}
+    assert len({assertion.sentence for _, assertion in every.assertions()}) >= 30
+
+
+def account() -> Account:
+    return Account(
+        endpoint="http://127.0.0.1:9", home_region="us-east-1", backup_region="us-west-2", applied=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "holds"),
+    [([("a", True)], True), ([("a", True), ("b", False)], False), ([], False)],
+)
+def test_an_assertion_that_sees_nothing_does_not_hold(seen: list[tuple[str, bool]], holds: bool) -> None:
+    outcome = ask("topic", Assertion("It is so", lambda _: iter(seen), "aws:ec2/vpc:Vpc"), account())
+    assert outcome.holds is holds
+
+
+def test_an_assertion_that_cannot_look_does_not_hold() -> None:
+    def look(_: Account) -> Iterator[tuple[str, bool]]:
+        raise KeyError("PubliclyAccessible")
+        yield ("", True)
+
+    assert not ask("topic", Assertion("It is so", look, "aws:ec2/vpc:Vpc"), account()).holds
+
+
+def change(type_: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
+    actions = ["update"] if before and after else ["create"] if after else ["delete"]
+    body = {"actions": actions, "before": before, "after": after, "after_unknown": {"later": True}}
+    return {"resource_changes": [{"address": f"{type_}.it", "type": type_, "change": body}]}
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        (change("aws_vpc", {"a": 1}, {"a": 2}), [("aws_vpc.it", "a")]),
+        (change("aws_vpc", {"a": ""}, {"a": None}), []),
+        (change("aws_vpc", {"later": 1}, {"later": None}), []),
+        (change("aws_vpc", {"a": [{"b": 1}, {"b": 2}]}, {"a": [{"b": 2}, {"b": 1}]}), []),
+        (change("aws_vpc", None, {"a": 1}), [("aws_vpc.it", "create")]),
+        (change("aws_vpc", {"a": 1}, None), [("aws_vpc.it", "delete")]),
+        (change("aws_kms_key", {"rotation_period_in_days": 0}, {"rotation_period_in_days": 365}), []),
+        (change("aws_vpc", {"rotation_period_in_days": 0}, {"rotation_period_in_days": 365}),
+         [("aws_vpc.it", "rotation_period_in_days")]),
+        (change("aws_network_acl", {"ingress": [{"rule_no": 1, "protocol": "6"}]},
+                {"ingress": [{"rule_no": 1, "protocol": "tcp"}]}), []),
+        (change("aws_network_acl", {"ingress": [{"rule_no": 1, "to_port": 22}]},
+                {"ingress": [{"rule_no": 1, "to_port": 23}]}), [("aws_network_acl.it", "ingress")]),
+    ],
+)  # fmt: skip
+def test_the_second_plan_tells_what_the_emulator_did_not_forget(
+    plan: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    assert list(differences(plan)) == told
 
 
 FAULTS = [
@@ -63,10 +155,165 @@ def test_a_planted_fault_is_refused_by_name(file: str, good: str, bad: str, says
     text = path.read_text()
     assert good in text
     path.write_text(text.replace(good, bad))
-    ran = blueprint("rehearse", "dev", root=fork)
+    code, found, errors = rehearse("dev", root=fork)
+    assert code == 1
+    assert says in errors
+    assert [problem.partition(":")[0] for problem in found["problems"]] == ["plan"] * len(found["problems"])
+
+
+# One network and what stands in it, so that an apply takes seconds.
+SMALL = """
+import pulumi, pulumi_aws as aws
+home = aws.Provider('home', region='us-east-1', allowed_account_ids=['111122223333'])
+at = pulumi.ResourceOptions(provider=home)
+vpc = aws.ec2.Vpc('vpc', cidr_block='10.20.0.0/16', opts=at)
+def subnet(name, cidr, zone):
+    return aws.ec2.Subnet(name, vpc_id=vpc.id, cidr_block=cidr, availability_zone=zone, opts=at)
+a, b = subnet('a', '10.20.0.0/24', 'us-east-1a'), subnet('b', '10.20.1.0/24', 'us-east-1b')
+aws.rds.SubnetGroup('group', subnet_ids=[a.id, b.id], opts=at)
+"""
+
+
+@needs_provider
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        ("10.20.1.0/24", "10.99.1.0/24", "b (aws:ec2/subnet:Subnet): creating EC2 Subnet"),
+        (
+            "subnet_ids=[a.id, b.id]",
+            "subnet_ids=[a.id]",
+            "group (aws:rds/subnetGroup:SubnetGroup): creating RDS DB",
+        ),
+    ],
+    ids=["a CIDR outside the VPC", "a subnet group with one zone"],
+)
+def test_what_only_aws_can_refuse_is_refused_in_the_apply(good: str, bad: str, says: str, fork: Path) -> None:
+    (fork / "__main__.py").write_text(SMALL.replace(good, bad))
+    code, found, errors = rehearse("dev", root=fork)
+    assert code == 1
+    assert list(found["failed"]) == ["apply"]
+    assert says in errors
+
+
+@needs_provider
+def test_a_value_that_is_never_settled_shows_in_the_second_plan(fork: Path) -> None:
+    flapping = "aws.ec2.Tag('flap', resource_id=vpc.id, key='x', value='1', opts=at)\n"
+    (fork / "__main__.py").write_text(SMALL + flapping)
+    code, found, _ = rehearse("dev", root=fork)
+    assert code == 1
+    assert found["second_plan"] == ["vpc (aws:ec2/vpc:Vpc): tags", "vpc (aws:ec2/vpc:Vpc): tags_all"]
+
+
+@needs_provider
+def test_an_account_that_is_not_the_pinned_one_is_refused(fork: Path) -> None:
+    (fork / "__main__.py").write_text(SMALL.replace("111122223333", "999999999999"))
+    code, found, errors = rehearse("dev", root=fork)
+    assert code == 1
+    assert list(found["failed"]) == ["plan"]
+    assert "111122223333" in errors
+
+
+@needs_provider
+def test_what_is_kept_can_be_looked_at_until_it_is_ended(fork: Path) -> None:
+    (fork / "__main__.py").write_text(SMALL)
+    _, _, errors = rehearse("dev", "--keep", root=fork)
+    pid = int(errors.rpartition("kill ")[2].split()[0])
+    try:
+        endpoint = errors.partition("AWS_ENDPOINT_URL=")[2].split()[0]
+        kept = Account(endpoint=endpoint, home_region="us-east-1", backup_region="us-west-2", applied=())
+        assert {"10.20.0.0/16"} < {vpc["CidrBlock"] for vpc in kept.every("ec2", "describe_vpcs", "Vpcs")}
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    assert _ends(pid)
+
+
+@needs_provider
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_rehearsal_leaves_nothing_running(sent: int, fork: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "blueprint.cli", "rehearse", "dev"],
+        cwd=fork, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stderr
+    for line in running.stderr:
+        if line.startswith("Applying"):
+            break
+    children = _descendants(running.pid)
+    assert any("blueprint.rehearsal.mended" in _command(pid) for pid in children)
+    running.send_signal(sent)
+    assert running.wait(timeout=30) == 130
+    assert running.stderr.read().strip().splitlines()[-1:] == ["stopped"]
+    running.stderr.close()
+    assert all(_ends(pid) for pid in children)
+
+
+@needs_provider
+def test_a_dead_emulator_ends_the_rehearsal(fork: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "blueprint.cli", "rehearse", "dev"],
+        cwd=fork, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stderr
+    for line in running.stderr:
+        if line.startswith("Applying"):
+            break
+    children = _descendants(running.pid)
+    (emulator,) = (pid for pid in children if "blueprint.rehearsal.mended" in _command(pid))
+    os.kill(emulator, signal.SIGKILL)
+    said = running.stderr.read()
+    running.stderr.close()
+    assert running.wait(timeout=60) == 1
+    assert said.strip() == "apply: the emulator died"
+    assert all(_ends(pid) for pid in children)
+
+
+@needs_provider
+def test_a_taken_port_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = blueprint("rehearse", "dev", "--plan", "--port", str(port))
     assert ran.returncode == 1
-    assert says in ran.stderr
-    assert "Traceback" not in ran.stderr
+    assert (
+        ran.stderr.strip()
+        == f"emulator: port {port} is taken; name another with --port, or none for a free one"
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "80", "65536", "http"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    ran = blueprint("rehearse", "dev", "--port", port)
+    assert ran.returncode == 2
+    assert "--port: write a port from 1024 to 65535" in ran.stderr
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return every process that a process started, and those that they started."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found: list[int] = []
+    wave = [pid]
+    while wave:
+        wave = [child for child, parent in parents.items() if parent in wave]
+        found += wave
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _ends(pid: int) -> bool:
+    ended = time.monotonic() + 10
+    while time.monotonic() < ended and _runs(pid):
+        time.sleep(0.05)
+    return not _runs(pid)
 
 
 @needs_provider
@@ -90,7 +337,10 @@ def test_a_misspelt_argument_is_refused_before_the_plan(fork: Path) -> None:
 def test_the_time_limit_names_the_phase() -> None:
     ran = blueprint("rehearse", "dev", "--timeout", "0.1")
     assert ran.returncode == 1
-    assert ran.stderr.strip() == "init: took longer than the time limit; give it more with --timeout"
+    assert (
+        ran.stderr.strip().splitlines()[-1]
+        == "init: took longer than the time limit; give it more with --timeout"
+    )
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan"])
@@ -108,11 +358,7 @@ def test_what_terraform_started_ends_with_it(monkeypatch: pytest.MonkeyPatch, tm
     started = time.monotonic()
     terraform = Terraform(tmp_path, endpoint="", deadline=lambda: started + 2 - time.monotonic())
     assert list(terraform.events("plan"))[-1]["timed_out"]
-    pid = int(child.read_text())
-    ended = time.monotonic() + 5
-    while time.monotonic() < ended and _runs(pid):
-        time.sleep(0.05)
-    assert not _runs(pid)
+    assert _ends(int(child.read_text()))
 
 
 def _runs(pid: int) -> bool:
