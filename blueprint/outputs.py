@@ -175,6 +175,68 @@ _SHAPES: dict[str, _Shape] = {
             ]
         },
     ),
+    "aws:ec2/placementGroup:PlacementGroup": _Shape(
+        arn="arn:{partition}:ec2:{region}:{account}:placement-group/{name}",
+        more={"placementGroupId": "pg-{hex17}"},
+    ),
+    "aws:eks/cluster:Cluster": _Shape(
+        arn="arn:{partition}:eks:{region}:{account}:cluster/{name}",
+        more={
+            "endpoint": "https://{HEX26}.gr7.{region}.eks.amazonaws.com",
+            # Base64 of "certificate": what stands there is nobody's.
+            "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+            "identities": [
+                {"oidcs": [{"issuer": "https://oidc.eks.{region}.amazonaws.com/id/{HEX26}"}]},
+            ],
+            "vpcConfig": {"clusterSecurityGroupId": "sg-{hex17}", "vpcId": "vpc-{hex17}"},
+            "status": "ACTIVE",
+        },
+    ),
+    "aws:eks/nodeGroup:NodeGroup": _Shape(
+        id="{in.clusterName}:{name}",
+        arn="arn:{partition}:eks:{region}:{account}:nodegroup/{in.clusterName}/{name}/{key_id}",
+        physical="nodeGroupName",
+        more={"resources": [{"autoscalingGroups": [{"name": "eks-{name}-{key_id}"}]}]},
+    ),
+    "aws:eks/addon:Addon": _Shape(
+        id="{in.clusterName}:{in.addonName}",
+        arn="arn:{partition}:eks:{region}:{account}:addon/{in.clusterName}/{in.addonName}/{key_id}",
+        physical="",
+    ),
+    "aws:eks/accessEntry:AccessEntry": _Shape(
+        id="{in.clusterName}:{in.principalArn}",
+        physical="",
+        more={
+            "accessEntryArn": "arn:{partition}:eks:{region}:{account}:access-entry/{in.clusterName}/role/{key_id}"
+        },
+    ),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _Shape(
+        id="{in.clusterName}#{in.principalArn}#{in.policyArn}", physical=""
+    ),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": _Shape(
+        id="a-{hex17}",
+        physical="",
+        more={
+            "associationArn": "arn:{partition}:eks:{region}:{account}:podidentityassociation/{in.clusterName}/a-{hex17}",
+            "associationId": "a-{hex17}",
+        },
+    ),
+    "aws:ecr/repository:Repository": _Shape(
+        arn="arn:{partition}:ecr:{region}:{account}:repository/{name}",
+        more={
+            "registryId": "{account}",
+            "repositoryUrl": "{account}.dkr.ecr.{region}.amazonaws.com/{name}",
+        },
+    ),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": _beside("repository"),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": _beside("repository"),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": _Shape(id="{in.ecrRepositoryPrefix}", physical=""),
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": _Shape(
+        id="{in.prefix}", physical="", more={"registryId": "{account}"}
+    ),
+    "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": _Shape(
+        id="{account}", physical="", more={"registryId": "{account}"}
+    ),
     "aws:route53/resolverQueryLogConfig:ResolverQueryLogConfig": _Shape(
         id="rqlc-{hex17}",
         arn="arn:{partition}:route53resolver:{region}:{account}:resolver-query-log-config/{id}",
@@ -196,7 +258,17 @@ def resolve(resource: Resource, provider_inputs: Mapping[str, Any]) -> tuple[str
         computed[shape.physical] = facts["name"]
     if shape.arn:
         computed["arn"] = _fill(shape.arn, facts, resource.inputs)
-    return facts["id"], {"id": facts["id"], **computed, **resource.inputs}
+    return facts["id"], {"id": facts["id"], **_together(computed, resource.inputs)}
+
+
+def _together(computed: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return outputs that hold the inputs, and inside a block that was asked for also what AWS adds to it."""
+    return {
+        key: {**computed[key], **inputs[key]}
+        if isinstance(computed.get(key), dict) and isinstance(inputs.get(key), dict)
+        else inputs.get(key, computed.get(key))
+        for key in (*computed, *(key for key in inputs if key not in computed))
+    }
 
 
 def _generic(type_token: str) -> _Shape:

@@ -19,7 +19,7 @@ Domain = Literal["data", "logs", "platform", "models", "backup"]
 
 DOMAINS: tuple[Domain, ...] = ("data", "logs", "platform", "models", "backup")
 
-_ADMINISTRATION = (
+ADMINISTRATION = (
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
     "kms:DeleteAlias",
@@ -194,7 +194,7 @@ class KeyRing(pulumi.ComponentResource):
     def _administration(self) -> Statement:
         return Statement(
             sid="AdministratorsMayChangeButNotUse",
-            actions=_ADMINISTRATION,
+            actions=ADMINISTRATION,
             principals={"AWS": self._administrator_arns},
             resources=["*"],
         )
@@ -207,7 +207,7 @@ class KeyRing(pulumi.ComponentResource):
         """
         return Statement(
             sid="AccountMayDelegateAdministration",
-            actions=_ADMINISTRATION,
+            actions=ADMINISTRATION,
             principals={"AWS": [self._root()]},
             resources=["*"],
         )

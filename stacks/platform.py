@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from stacks.parts.access import bastion_of
+from stacks.parts.cluster import cluster_of
 from stacks.parts.data import data_api_boundary, database_of
 from stacks.parts.foundation import lay
 from stacks.settings import Settings
@@ -16,8 +17,13 @@ def build(settings: Settings) -> None:
     data_api = data_api_boundary(base)
     bastion = bastion_of(base)
     database = database_of(base, data_api)
+    cluster = cluster_of(base, data_api)
 
     pulumi.export("bastion_address", bastion.public_ip)
+    pulumi.export("cluster_endpoint", cluster.endpoint)
+    pulumi.export("cluster_name", cluster.name)
     pulumi.export("database_endpoint", database.endpoint_address)
     pulumi.export("database_master_secret_arn", database.master_secret_arn)
+    pulumi.export("image_signing_key_arn", cluster.signing_key_arn)
+    pulumi.export("registry_host", cluster.registry_host)
     pulumi.export("vpc_id", base.network.vpc_id)

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from stacks.fields import AccountId, Email, wrong
 from stacks.profiles import PROD_KEY_DELETION_DAYS, PROD_ZONES, PROFILES, Profile
 from stacks.sections.access import Bastion, Identity, Keys
+from stacks.sections.cluster import Cluster, Training
 from stacks.sections.data import Database
 from stacks.sections.logs import Alerts, Retention
 from stacks.sections.network import Network
@@ -40,9 +41,11 @@ class Settings(Section):
     bastion: Bastion
     identity: Identity
     database: Database
+    cluster: Cluster
     retention: Retention
     alerts: Alerts
     keys: Keys = Field(default_factory=Keys)
+    training: Training = Field(default_factory=Training)
 
     @property
     def floors(self) -> Profile:
@@ -92,6 +95,19 @@ class Settings(Section):
             if home not in key_arn:
                 raise wrong(
                     f"keys.existing.{domain}", f"is not in the home region {self.residency.home_region}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pools_stand_in_zones_of_ours(self) -> Settings:
+        zones, existing = self.network.zones, self.network.existing
+        for index, pool in enumerate(self.training.pools):
+            place = f"training.pools[{index}].zone"
+            if pool.zone and pool.zone not in zones:
+                raise wrong(place, f"is not one of network.zones; write {', '.join(zones)}")
+            if pool.zone and existing and zones.index(pool.zone) >= len(existing.isolated_subnet_ids):
+                raise wrong(
+                    place, "has no isolated subnet; list one a zone in network.existing, in their order"
                 )
         return self
 

@@ -1,0 +1,427 @@
+"""The Kubernetes cluster: a control plane that nobody meets from the internet, its records, its add-ons, its own machines.
+
+The machines wear a security group of ours, not the one that EKS makes: that one lets out to everybody, and stays on
+the control plane's interfaces alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from components.cluster_access import ClusterAccess
+from components.cluster_addons import AFTER_NODES, BEFORE_NODES, ClusterAddons
+from components.documents import Statement, partition_of, policy_document
+from components.eks_versions import RELEASES, Addon
+from components.nodes import HTTPS, between_groups, launch_template, node_role, to_aws
+from components.personas import Persona
+
+CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+"""All that there are (Amazon EKS User Guide, "Send control plane logs to CloudWatch Logs")."""
+
+WIDEST_API_PREFIX = 24
+
+KUBELET, WEBHOOKS = 10250, 9443
+"""Where the control plane calls the machines; webhooks of admission listen on 9443."""
+
+SMALLEST_DISK_GB = 20
+
+
+class Cluster(pulumi.ComponentResource):
+    """An EKS cluster with its system machines, and a provider that deploys into it.
+
+    Attributes:
+        name: Name of the cluster.
+        arn: ARN of the cluster.
+        endpoint: URL of the Kubernetes API.
+        certificate_authority: Its certificate authority, PEM in base64.
+        oidc_issuer: URL that signs the tokens of service accounts; its keys check them.
+        cluster_security_group_id: Group of the control plane's interfaces.
+        node_security_group_id: Group of the system machines, where the cluster's DNS runs.
+        kubernetes: Deploys into the cluster; it holds no secret.
+        ready_for_nodes: What must be there before more machines join.
+    """
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    certificate_authority: pulumi.Output[str]
+    oidc_issuer: pulumi.Output[str]
+    cluster_security_group_id: pulumi.Output[str]
+    node_security_group_id: pulumi.Output[str]
+    kubernetes: kubernetes.Provider
+    ready_for_nodes: list[pulumi.Resource]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kubernetes_version: str,
+        vpc_id: pulumi.Input[str],
+        private_subnet_ids: Sequence[pulumi.Input[str]],
+        endpoint_security_group_id: pulumi.Input[str],
+        s3_prefix_list_id: pulumi.Input[str],
+        api_cidrs: Sequence[str],
+        key_arn: pulumi.Input[str],
+        logs_key_arn: pulumi.Input[str],
+        log_retention_days: int,
+        deployer_role_arn: pulumi.Input[str],
+        role_arns: Mapping[Persona, pulumi.Input[str]],
+        namespaces: Mapping[Persona, Sequence[str]],
+        permissions_boundary_arn: pulumi.Input[str],
+        region: str,
+        instance_type: str = "m7i.large",
+        min_nodes: int = 2,
+        max_nodes: int = 4,
+        disk_gb: int = 50,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the cluster.
+
+        Args:
+            name: Logical name, and the cluster's: it is unique in account and region.
+            kubernetes_version: A key of ``components.eks_versions.RELEASES``.
+            vpc_id: The VPC.
+            private_subnet_ids: Where the control plane's interfaces and the system machines stand.
+            endpoint_security_group_id: Group of the VPC's endpoints of AWS services.
+            s3_prefix_list_id: Addresses of S3, where ECR keeps the layers of images.
+            api_cidrs: IPv4 ranges, /24 or narrower, that may reach the Kubernetes API from outside; none make it
+                private.
+            key_arn: Key of Kubernetes secrets and of the machines' disks.
+            logs_key_arn: Key of the control plane's logs.
+            log_retention_days: How long those stay.
+            deployer_role_arn: Role that deploys into the cluster.
+            role_arns: The role of each persona.
+            namespaces: Where the personas that are limited to namespaces may look.
+            permissions_boundary_arn: Boundary of every role.
+            region: The region.
+            instance_type: Type of the system machines; of a family whose interfaces can be shared with pods.
+            min_nodes: Fewest system machines; two, so that one may fail.
+            max_nodes: Most system machines.
+            disk_gb: Room for pods and images on each.
+            opts: Options of the component.
+
+        Raises:
+            ValueError: the version is not pinned here, a range is too wide, or a number is out of bounds.
+        """
+        super().__init__("secureml:cluster:Cluster", name, None, opts)
+        sizes = (min_nodes, max_nodes)
+        _check(kubernetes_version, api_cidrs, sizes, disk_gb, instance_type)
+        self._name = name
+        self._version = kubernetes_version
+        self._region = region
+        self._partition = partition_of(region)
+        self._boundary_arn = permissions_boundary_arn
+        self._key_arn = key_arn
+        self._under = pulumi.ResourceOptions(parent=self)
+
+        logs = self._logs(logs_key_arn, log_retention_days)
+        cluster = self._control_plane(private_subnet_ids, api_cidrs, logs)
+        self.name, self.arn, self.endpoint = cluster.name, cluster.arn, cluster.endpoint
+        self.certificate_authority = cluster.certificate_authority.data
+        self.oidc_issuer = cluster.identities[0].oidcs[0].issuer
+        self.cluster_security_group_id = cluster.vpc_config.cluster_security_group_id
+
+        group, rules = self._node_group_rules(vpc_id, endpoint_security_group_id, s3_prefix_list_id)
+        self.node_security_group_id = group.id
+        access = ClusterAccess(
+            name,
+            cluster_name=self.name,
+            partition=self._partition,
+            deployer_role_arn=deployer_role_arn,
+            role_arns=role_arns,
+            namespaces=namespaces,
+            opts=self._under,
+        )
+        first = self._addons(f"{name}-network", BEFORE_NODES, after=[])
+        nodes = self._nodes(group, private_subnet_ids, instance_type, sizes, disk_gb, [*first.ready, *rules])
+        self.ready_for_nodes = first.ready
+        then = self._addons(f"{name}-services", AFTER_NODES, after=[nodes])
+        self.kubernetes = self._kubernetes_provider([*access.ready, *then.ready])
+        self.register_outputs(
+            {
+                "name": self.name,
+                "arn": self.arn,
+                "endpoint": self.endpoint,
+                "oidc_issuer": self.oidc_issuer,
+                "cluster_security_group_id": self.cluster_security_group_id,
+                "node_security_group_id": self.node_security_group_id,
+            }
+        )
+
+    def _logs(self, key_arn: pulumi.Input[str], retention_days: int) -> aws.cloudwatch.LogGroup:
+        """Make the log group first: EKS would make it unencrypted, and keep it for ever."""
+        return aws.cloudwatch.LogGroup(
+            f"{self._name}-control-plane",
+            name=f"/aws/eks/{self._name}/cluster",
+            kms_key_id=key_arn,
+            retention_in_days=retention_days,
+            opts=self._under,
+        )
+
+    def _control_plane(
+        self,
+        subnet_ids: Sequence[pulumi.Input[str]],
+        api_cidrs: Sequence[str],
+        logs: aws.cloudwatch.LogGroup,
+    ) -> aws.eks.Cluster:
+        role = aws.iam.Role(
+            f"{self._name}-control-plane",
+            description="The control plane of the cluster",
+            assume_role_policy=policy_document(
+                Statement(
+                    sid="ControlPlane",
+                    actions=["sts:AssumeRole"],
+                    principals={"Service": ["eks.amazonaws.com"]},
+                )
+            ),
+            permissions_boundary=self._boundary_arn,
+            opts=self._under,
+        )
+        # The second one lends interfaces to pods that have a security group.
+        rights = [
+            aws.iam.RolePolicyAttachment(
+                f"{self._name}-{policy}",
+                role=role.name,
+                policy_arn=f"arn:{self._partition}:iam::aws:policy/{policy}",
+                opts=self._under,
+            )
+            for policy in ("AmazonEKSClusterPolicy", "AmazonEKSVPCResourceController")
+        ]
+        return aws.eks.Cluster(
+            f"{self._name}-cluster",
+            name=self._name,
+            version=self._version,
+            role_arn=role.arn,
+            access_config={
+                "authentication_mode": "API",
+                # Who makes the cluster gets in by an access entry like everybody else, or not at all.
+                "bootstrap_cluster_creator_admin_permissions": False,
+            },
+            vpc_config={
+                "subnet_ids": list(subnet_ids),
+                "endpoint_private_access": True,
+                "endpoint_public_access": bool(api_cidrs),
+                "public_access_cidrs": list(api_cidrs) or None,
+            },
+            enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
+            encryption_config={"provider": {"key_arn": self._key_arn}, "resources": ["secrets"]},
+            # At the end of standard support EKS upgrades, rather than to keep an old version for a fee.
+            upgrade_policy={"support_type": "STANDARD"},
+            # Every add-on is one that is pinned here.
+            bootstrap_self_managed_addons=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *rights]),
+        )
+
+    def _node_group_rules(
+        self,
+        vpc_id: pulumi.Input[str],
+        endpoint_security_group_id: pulumi.Input[str],
+        s3_prefix_list_id: pulumi.Input[str],
+    ) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
+        """Make the machines' group: each other, the control plane and AWS, and no way to the internet."""
+        group = aws.ec2.SecurityGroup(
+            f"{self._name}-nodes",
+            description="System machines of the cluster",
+            vpc_id=vpc_id,
+            tags={"Name": f"{self._name}-nodes"},
+            opts=self._under,
+        )
+        control_plane = self.cluster_security_group_id
+        rules = [
+            *self._rule("nodes-among-themselves", group.id, group.id, None, "Pods among themselves"),
+            *self._rule("nodes-to-api", group.id, control_plane, HTTPS, "Kubernetes API"),
+            *self._rule("api-to-kubelet", control_plane, group.id, KUBELET, "Control plane to the kubelet"),
+            *self._rule("api-to-webhooks", control_plane, group.id, WEBHOOKS, "Control plane to admission"),
+            *to_aws(
+                f"{self._name}-nodes",
+                group_id=group.id,
+                endpoint_security_group_id=endpoint_security_group_id,
+                s3_prefix_list_id=s3_prefix_list_id,
+                opts=self._under,
+            ),
+        ]
+        return group, rules
+
+    def _rule(
+        self,
+        label: str,
+        from_group_id: pulumi.Input[str],
+        to_group_id: pulumi.Input[str],
+        port: int | None,
+        about: str,
+    ) -> list[pulumi.Resource]:
+        return between_groups(
+            f"{self._name}-{label}",
+            from_group_id=from_group_id,
+            to_group_id=to_group_id,
+            port=port,
+            about=about,
+            opts=self._under,
+        )
+
+    def _addons(self, name: str, addons: Sequence[Addon], after: Sequence[pulumi.Resource]) -> ClusterAddons:
+        return ClusterAddons(
+            name,
+            cluster_name=self.name,
+            kubernetes_version=self._version,
+            addons=addons,
+            volume_key_arn=self._key_arn,
+            permissions_boundary_arn=self._boundary_arn,
+            partition=self._partition,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )
+
+    def _nodes(
+        self,
+        group: aws.ec2.SecurityGroup,
+        subnet_ids: Sequence[pulumi.Input[str]],
+        instance_type: str,
+        sizes: tuple[int, int],
+        disk_gb: int,
+        after: Sequence[pulumi.Resource],
+    ) -> aws.eks.NodeGroup:
+        """Make the machines of the cluster's own services and of the platform's."""
+        least, most = sizes
+        name = f"{self._name}-system"
+        role = node_role(
+            name,
+            about="System machines of the cluster",
+            partition=self._partition,
+            permissions_boundary_arn=self._boundary_arn,
+            opts=self._under,
+        )
+        template = launch_template(
+            name,
+            about="System machines",
+            security_group_id=group.id,
+            disk_gb=disk_gb,
+            key_arn=self._key_arn,
+            opts=self._under,
+        )
+        return aws.eks.NodeGroup(
+            f"{name}-nodes",
+            cluster_name=self.name,
+            node_group_name="system",
+            node_role_arn=role.arn,
+            subnet_ids=list(subnet_ids),
+            version=self._version,
+            ami_type="BOTTLEROCKET_x86_64",
+            capacity_type="ON_DEMAND",
+            instance_types=[instance_type],
+            launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+            scaling_config={"min_size": least, "max_size": most, "desired_size": least},
+            update_config={"max_unavailable": 1},
+            node_repair_config={"enabled": True},
+            labels={"pool": "system"},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*after, *role.policies],
+                # How many there are is the autoscaler's to say.
+                ignore_changes=["scalingConfig.desiredSize"],
+            ),
+        )
+
+    def _kubernetes_provider(self, after: Sequence[pulumi.Resource]) -> kubernetes.Provider:
+        """Make the provider that deploys into the cluster: its token is fetched anew at each call, and kept nowhere."""
+        return kubernetes.Provider(
+            f"{self._name}-kubernetes",
+            kubeconfig=pulumi.Output.json_dumps(
+                kubeconfig(
+                    name=self.name,
+                    endpoint=self.endpoint,
+                    certificate_authority=self.certificate_authority,
+                    region=self._region,
+                )
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )
+
+
+def kubeconfig(
+    *,
+    name: pulumi.Input[str],
+    endpoint: pulumi.Input[str],
+    certificate_authority: pulumi.Input[str],
+    region: str,
+) -> dict[str, Any]:
+    """Return how to reach a cluster: as whoever runs ``aws``, without a secret (Amazon EKS User Guide, "Connect
+    kubectl to an EKS cluster by creating a kubeconfig file").
+    """
+    token = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"],
+        "interactiveMode": "Never",
+    }
+    cluster = {"server": endpoint, "certificate-authority-data": certificate_authority}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"exec": token}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+
+
+def _check(
+    kubernetes_version: str,
+    api_cidrs: Sequence[str],
+    sizes: tuple[int, int],
+    disk_gb: int,
+    instance_type: str,
+) -> None:
+    if kubernetes_version not in RELEASES:
+        raise ValueError(
+            f"kubernetes_version is {kubernetes_version!r:.20}; the pinned ones are {', '.join(RELEASES)}"
+        )
+    for index, text in enumerate(api_cidrs):
+        if problem := api_range_problem(text):
+            raise ValueError(f"api_cidrs[{index}]: {problem}")
+    if problem := system_type_problem(instance_type):
+        raise ValueError(f"instance_type: {problem}")
+    least, most = sizes
+    if not 2 <= least <= most:
+        raise ValueError(
+            f"min_nodes is {least} and max_nodes {most}; write two or more, and no fewer at most"
+        )
+    if disk_gb < SMALLEST_DISK_GB:
+        raise ValueError(f"disk_gb is {disk_gb}; write {SMALLEST_DISK_GB} or more")
+
+
+def api_range_problem(text: str) -> str | None:
+    """Return what is wrong with a range that may reach the API from outside, and what to write; ``None`` if nothing."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        return f"{text!r:.60} is not an IPv4 range; write one like 203.0.113.8/32"
+    if network.prefixlen == 0:
+        return f"{text} opens the Kubernetes API to the world; list the addresses of approved users"
+    if network.prefixlen < WIDEST_API_PREFIX:
+        return f"{text} is wider than /{WIDEST_API_PREFIX}; list the addresses of approved users one by one"
+    return None
+
+
+def system_type_problem(instance_type: str) -> str | None:
+    """Return why a type cannot carry pods that have a security group, and what to write; ``None`` if it can."""
+    if not _TYPE.fullmatch(instance_type):
+        return f"{instance_type!r:.40} is not an instance type; write one like m7i.large"
+    if not _SYSTEM_TYPE.fullmatch(instance_type):
+        return (
+            f"{instance_type} lends no interfaces to pods with a security group, or is not x86-64; "
+            "write one like m7i.large"
+        )
+    return None
+
+
+_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_SYSTEM_TYPE = re.compile(r"[cmr][5-8][ai]?[dn]*\.(large|\d*xlarge)")
+"""General, compute and memory families on Nitro with Intel or AMD processors: burstable ones have no trunk interface
+(Amazon EKS User Guide, "Assign security groups to individual Pods")."""
