@@ -258,10 +258,10 @@ def resolve(resource: Resource, provider_inputs: Mapping[str, Any]) -> tuple[str
         computed[shape.physical] = facts["name"]
     if shape.arn:
         computed["arn"] = _fill(shape.arn, facts, resource.inputs)
-    return facts["id"], {"id": facts["id"], **_together(computed, resource.inputs)}
+    return facts["id"], {"id": facts["id"], **together(computed, resource.inputs)}
 
 
-def _together(computed: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def together(computed: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return outputs that hold the inputs, and inside a block that was asked for also what AWS adds to it."""
     return {
         key: {**computed[key], **inputs[key]}

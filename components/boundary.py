@@ -49,6 +49,12 @@ def _allowances(at: Surroundings) -> list[Statement]:
             actions=["ssm:GetParameter", "ssm:GetParameters"],
             resources=[f"arn:{at.partition}:ssm:*::parameter/aws/service/*"],
         ),
+        Statement(
+            # Its requests do not say whose volume it will be (IAM User Guide, "aws:ResourceAccount"); the ARN does.
+            sid="MakeVolumes",
+            actions=["ec2:CreateVolume"],
+            resources=[at.in_both_regions("ec2", "volume/*"), f"arn:{at.partition}:ec2:*:*:snapshot/*"],
+        ),
     ]
 
 
@@ -126,6 +132,19 @@ def _no_way_out(at: Surroundings) -> list[Statement]:
                 "iam:CreateOpenIDConnectProvider",
                 "iam:CreateSAMLProvider",
                 "iam:UpdateSAMLProvider",
+            ],
+            resources=["*"],
+        ),
+        Statement(
+            # Whoever rules the cluster becomes any pod, and so any pod's role.
+            sid="NoLettingOneselfIntoAClusterNorBecomingAPod",
+            effect="Deny",
+            actions=[
+                "eks:AssociateAccessPolicy",
+                "eks:CreateAccessEntry",
+                "eks:CreatePodIdentityAssociation",
+                "eks:UpdateAccessEntry",
+                "eks:UpdatePodIdentityAssociation",
             ],
             resources=["*"],
         ),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as kubernetes
+import pulumi_kubernetes
 
 from components.cluster_access import ClusterAccess
 from components.cluster_addons import AFTER_NODES, BEFORE_NODES, ClusterAddons
@@ -55,7 +55,7 @@ class Cluster(pulumi.ComponentResource):
     oidc_issuer: pulumi.Output[str]
     cluster_security_group_id: pulumi.Output[str]
     node_security_group_id: pulumi.Output[str]
-    kubernetes: kubernetes.Provider
+    kubernetes: pulumi_kubernetes.Provider
     ready_for_nodes: list[pulumi.Resource]
 
     def __init__(
@@ -72,6 +72,7 @@ class Cluster(pulumi.ComponentResource):
         logs_key_arn: pulumi.Input[str],
         log_retention_days: int,
         deployer_role_arn: pulumi.Input[str],
+        deployer_security_group_id: pulumi.Input[str] | None,
         role_arns: Mapping[Persona, pulumi.Input[str]],
         namespaces: Mapping[Persona, Sequence[str]],
         permissions_boundary_arn: pulumi.Input[str],
@@ -97,6 +98,7 @@ class Cluster(pulumi.ComponentResource):
             logs_key_arn: Key of the control plane's logs.
             log_retention_days: How long those stay.
             deployer_role_arn: Role that deploys into the cluster.
+            deployer_security_group_id: Group of the machine inside the VPC that deploys, where there is one.
             role_arns: The role of each persona.
             namespaces: Where the personas that are limited to namespaces may look.
             permissions_boundary_arn: Boundary of every role.
@@ -114,7 +116,7 @@ class Cluster(pulumi.ComponentResource):
         sizes = (min_nodes, max_nodes)
         _check(kubernetes_version, api_cidrs, sizes, disk_gb, instance_type)
         self._name = name
-        self._version = kubernetes_version
+        self._kubernetes_version = kubernetes_version
         self._region = region
         self._partition = partition_of(region)
         self._boundary_arn = permissions_boundary_arn
@@ -130,6 +132,14 @@ class Cluster(pulumi.ComponentResource):
 
         group, rules = self._node_group_rules(vpc_id, endpoint_security_group_id, s3_prefix_list_id)
         self.node_security_group_id = group.id
+        if deployer_security_group_id is not None:
+            self._rule(
+                "deployer-to-api",
+                deployer_security_group_id,
+                self.cluster_security_group_id,
+                HTTPS,
+                "Kubernetes API from the machine that deploys",
+            )
         access = ClusterAccess(
             name,
             cluster_name=self.name,
@@ -197,19 +207,14 @@ class Cluster(pulumi.ComponentResource):
         return aws.eks.Cluster(
             f"{self._name}-cluster",
             name=self._name,
-            version=self._version,
+            version=self._kubernetes_version,
             role_arn=role.arn,
             access_config={
                 "authentication_mode": "API",
                 # Who makes the cluster gets in by an access entry like everybody else, or not at all.
                 "bootstrap_cluster_creator_admin_permissions": False,
             },
-            vpc_config={
-                "subnet_ids": list(subnet_ids),
-                "endpoint_private_access": True,
-                "endpoint_public_access": bool(api_cidrs),
-                "public_access_cidrs": list(api_cidrs) or None,
-            },
+            vpc_config=_vpc_config(subnet_ids, api_cidrs),
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
             encryption_config={"provider": {"key_arn": self._key_arn}, "resources": ["secrets"]},
             # At the end of standard support EKS upgrades, rather than to keep an old version for a fee.
@@ -270,12 +275,13 @@ class Cluster(pulumi.ComponentResource):
         return ClusterAddons(
             name,
             cluster_name=self.name,
-            kubernetes_version=self._version,
+            kubernetes_version=self._kubernetes_version,
             addons=addons,
             volume_key_arn=self._key_arn,
             permissions_boundary_arn=self._boundary_arn,
             partition=self._partition,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+            after=after,
+            opts=self._under,
         )
 
     def _nodes(
@@ -311,7 +317,7 @@ class Cluster(pulumi.ComponentResource):
             node_group_name="system",
             node_role_arn=role.arn,
             subnet_ids=list(subnet_ids),
-            version=self._version,
+            version=self._kubernetes_version,
             ami_type="BOTTLEROCKET_x86_64",
             capacity_type="ON_DEMAND",
             instance_types=[instance_type],
@@ -328,9 +334,9 @@ class Cluster(pulumi.ComponentResource):
             ),
         )
 
-    def _kubernetes_provider(self, after: Sequence[pulumi.Resource]) -> kubernetes.Provider:
+    def _kubernetes_provider(self, after: Sequence[pulumi.Resource]) -> pulumi_kubernetes.Provider:
         """Make the provider that deploys into the cluster: its token is fetched anew at each call, and kept nowhere."""
-        return kubernetes.Provider(
+        return pulumi_kubernetes.Provider(
             f"{self._name}-kubernetes",
             kubeconfig=pulumi.Output.json_dumps(
                 kubeconfig(
@@ -342,6 +348,18 @@ class Cluster(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
+
+
+def _vpc_config(
+    subnet_ids: Sequence[pulumi.Input[str]], api_cidrs: Sequence[str]
+) -> aws.eks.ClusterVpcConfigArgsDict:
+    inside: aws.eks.ClusterVpcConfigArgsDict = {
+        "subnet_ids": list(subnet_ids),
+        "endpoint_private_access": True,
+        "endpoint_public_access": bool(api_cidrs),
+    }
+    # Without a list, AWS takes everybody.
+    return {**inside, "public_access_cidrs": list(api_cidrs)} if api_cidrs else inside
 
 
 def kubeconfig(

@@ -63,6 +63,7 @@ class ClusterAddons(pulumi.ComponentResource):
         volume_key_arn: pulumi.Input[str],
         permissions_boundary_arn: pulumi.Input[str],
         partition: str,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Install the add-ons.
@@ -75,6 +76,7 @@ class ClusterAddons(pulumi.ComponentResource):
             volume_key_arn: Key of the volumes that pods ask for.
             permissions_boundary_arn: Boundary of their roles.
             partition: ARN partition of AWS's own policies.
+            after: What must be there first.
             opts: Options of the component.
         """
         super().__init__("secureml:cluster_addons:ClusterAddons", name, None, opts)
@@ -84,6 +86,7 @@ class ClusterAddons(pulumi.ComponentResource):
         self._boundary_arn = permissions_boundary_arn
         self._partition = partition
         self._under = pulumi.ResourceOptions(parent=self)
+        self._after = after
         versions = RELEASES[kubernetes_version].addons
         self.ready = [self._addon(addon, versions[addon]) for addon in addons]
         self.register_outputs({})
@@ -106,7 +109,7 @@ class ClusterAddons(pulumi.ComponentResource):
             # What somebody changed in the cluster by hand is put back.
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._after, *rights]),
         )
 
     def _role(

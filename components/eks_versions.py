@@ -50,14 +50,15 @@ RELEASES: Mapping[str, Release] = {
     ),
 }
 """Dates: Amazon EKS User Guide, "Understand the Kubernetes version lifecycle on EKS". Add-ons: what
-``aws eks describe-addon-versions --kubernetes-version <version>`` lists; look there before adding a version."""
+``aws eks describe-addon-versions --kubernetes-version <version>`` lists; ask it before adding a version. EKS
+refuses a version that it does not list, so a wrong pin stops a deployment and weakens nothing."""
 
 ENDED: Mapping[str, date] = {
     "1.32": date(2026, 3, 23),
     "1.33": date(2026, 7, 29),
     "1.34": date(2026, 12, 2),
 }
-"""Versions that are no longer offered here, and the last day of their standard support (same source)."""
+"""Versions that are not offered here any more, and the last day of their standard support (same source)."""
 
 
 def version_problem(version: str, today: date) -> str | None:
@@ -67,7 +68,8 @@ def version_problem(version: str, today: date) -> str | None:
     release = RELEASES.get(version)
     ended = release.supported_until if release else ENDED.get(version)
     if ended and (release is None or today > ended):
-        return f"{version} is out of standard support on {ended.isoformat()}; {remedy}"
+        verb = "left" if today > ended else "leaves"
+        return f"{version} {verb} standard support on {ended.isoformat()}; {remedy}"
     if release is None:
         return f"{version!r:.20} is no version of EKS that is known here; {remedy}"
     return None

@@ -21,6 +21,7 @@ INTERFACE_SERVICES: Mapping[str, str] = {
     "eks": "eks",
     "eks-auth": "eks-auth",
     "elasticloadbalancing": "elasticloadbalancing",
+    "guardduty-data": "guardduty",
     "kms": "kms",
     "logs": "logs",
     "monitoring": "cloudwatch",
@@ -186,6 +187,7 @@ class _Perimeter:
         """Return the endpoint policy of the service whose actions begin with ``prefix``."""
         exceptions = {
             "ecr": self._images_of_eks,
+            "guardduty": self._telemetry,
             "s3": self._buckets_of_amazon,
             "ssm": self._public_parameters,
             "sts": self._web_identities,
@@ -198,6 +200,17 @@ class _Perimeter:
             conditions={"StringEquals": {"aws:PrincipalAccount": self._account_id, **self._resource_owner}},
         )
         return [ours, exceptions[prefix]()] if prefix in exceptions else [ours]
+
+    def _telemetry(self) -> Statement:
+        # What agents send belongs to no resource (Amazon GuardDuty User Guide, "Creating an Amazon VPC endpoint
+        # manually": the policy asks for the principal's account alone).
+        return Statement(
+            sid="OwnAgentsReport",
+            actions=["guardduty:SendSecurityTelemetry"],
+            resources=["*"],
+            principals="*",
+            conditions={"StringEquals": {"aws:PrincipalAccount": self._account_id}},
+        )
 
     def _images_of_eks(self) -> Statement:
         registry = _EKS_REGISTRIES.get(self._region, _EKS_REGISTRY)

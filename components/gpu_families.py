@@ -1,12 +1,12 @@
 """GPU machines that training may run on: how many GPUs each type has, and how much memory each GPU.
 
-Only families that encrypt what their machines send to each other (Amazon EC2 User Guide, "Encryption in transit"),
-with x86-64 processors and GPUs that Bottlerocket's driver knows.
+Only types with x86-64 processors that encrypt what they send to each other (Amazon EC2 User Guide, "Encryption in
+transit"): gradients tell of the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -17,15 +17,11 @@ class GpuType:
 
     gpu: str
     count: int
-    memory_gib: int
-    """Of one GPU, as its maker names it."""
+    memory_mib: int
+    """Of one GPU: what a program may use of it, less than its maker's round number."""
 
 
-def _family(gpu: str, memory_gib: int, counts: Mapping[str, int]) -> dict[str, GpuType]:
-    return {type_: GpuType(gpu=gpu, count=count, memory_gib=memory_gib) for type_, count in counts.items()}
-
-
-_ONE_TO_EIGHT = {
+_GRAPHICS = {
     "xlarge": 1,
     "2xlarge": 1,
     "4xlarge": 1,
@@ -36,33 +32,30 @@ _ONE_TO_EIGHT = {
     "48xlarge": 8,
 }
 
-
-def _graphics(family: str) -> dict[str, int]:
-    return {f"{family}.{size}": count for size, count in _ONE_TO_EIGHT.items()}
-
-
-GPU_TYPES: Mapping[str, GpuType] = {
-    **_family(
-        "T4",
-        16,
-        {
-            "g4dn.xlarge": 1,
-            "g4dn.2xlarge": 1,
-            "g4dn.4xlarge": 1,
-            "g4dn.8xlarge": 1,
-            "g4dn.12xlarge": 4,
-            "g4dn.16xlarge": 1,
-        },
-    ),
-    **_family("A10G", 24, _graphics("g5")),
-    **_family("L4", 24, _graphics("g6")),
-    **_family("L40S", 48, _graphics("g6e")),
-    **_family("A100", 40, {"p4d.24xlarge": 8}),
-    **_family("A100", 80, {"p4de.24xlarge": 8}),
-    **_family("H100", 80, {"p5.4xlarge": 1, "p5.48xlarge": 8}),
-    **_family("H200", 141, {"p5e.48xlarge": 8, "p5en.48xlarge": 8}),
+_FAMILIES: Mapping[str, tuple[str, int, Mapping[str, int]]] = {
+    # family: (GPU, memory of one in MiB, GPUs by size)
+    "g4dn": ("T4", 16384, {size: _GRAPHICS[size] for size in list(_GRAPHICS)[:6]}),
+    "g5": ("A10G", 22888, _GRAPHICS),
+    "g6": ("L4", 22888, _GRAPHICS),
+    "g6e": ("L40S", 45776, _GRAPHICS),
+    "p4d": ("A100", 40960, {"24xlarge": 8}),
+    "p4de": ("A100", 81920, {"24xlarge": 8}),
+    "p5": ("H100", 81920, {"4xlarge": 1, "48xlarge": 8}),
+    "p5e": ("H200", 144384, {"48xlarge": 8}),
+    "p5en": ("H200", 144384, {"48xlarge": 8}),
+    "p6-b200": ("B200", 183359, {"48xlarge": 8}),
 }
-"""Amazon EC2 Instance Types, "Specifications for Amazon EC2 accelerated computing instances"."""
+"""What EC2 itself tells (DescribeInstanceTypes, ``GpuInfo``)."""
+
+
+def _types() -> Iterator[tuple[str, GpuType]]:
+    for family, (gpu, memory_mib, sizes) in _FAMILIES.items():
+        for size, count in sizes.items():
+            yield f"{family}.{size}", GpuType(gpu=gpu, count=count, memory_mib=memory_mib)
+
+
+GPU_TYPES: Mapping[str, GpuType] = dict(_types())
+"""Each type, by its name."""
 
 
 def type_problem(instance_type: str) -> str | None:

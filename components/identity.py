@@ -128,7 +128,7 @@ class PlatformRoles(pulumi.ComponentResource):
         )
 
     def _pipeline(self, repository: str, environment: str) -> pulumi.Output[str]:
-        """Make the role that deploys: it takes on the bootstrap's deployment role and may do nothing else."""
+        """Make the role that deploys: it takes on the bootstrap's deployment role, pushes images and signs them."""
         provider = aws.iam.OpenIdConnectProvider(
             f"{self._name}-github",
             url=f"https://{GITHUB}",
@@ -201,6 +201,27 @@ def _pipeline_statements(at: Surroundings) -> list[Statement]:
             actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
             resources=[at.arn("kms", "key/*")],
             conditions={"StringEquals": {"aws:ResourceTag/data-domain": "state"}},
+        ),
+        Statement(sid="SignInToTheRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+        Statement(
+            sid="PushImages",
+            actions=[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            resources=[at.arn("ecr", f"repository/{at.prefix}/*")],
+        ),
+        Statement(
+            sid="SignImages",
+            actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"],
+            resources=[at.arn("kms", "key/*")],
+            conditions={"StringEquals": {"aws:ResourceTag/data-domain": "signing"}},
         ),
     ]
 

@@ -185,7 +185,7 @@ class KeyRing(pulumi.ComponentResource):
         if domain == "logs":
             statements += self._log_services(region)
         if domain == "platform":
-            statements += self._auto_scaling(region)
+            statements += [*self._auto_scaling(region), self._clusters_and_registries(region)]
         return policy_document(*statements)
 
     def _root(self) -> str:
@@ -264,6 +264,21 @@ class KeyRing(pulumi.ComponentResource):
                 conditions={**only, "Bool": {"kms:GrantIsForAWSResource": "true"}},
             ),
         ]
+
+    def _clusters_and_registries(self, region: str) -> Statement:
+        """Let clusters and repositories hold the key.
+
+        EKS does not know the mark of a grant for AWS (Amazon EKS User Guide, "Security considerations in Amazon
+        EKS": ``kms:GrantIsForAWSResource`` is not supported for CreateCluster), and ECR gives its grants back in
+        the name of who deletes a repository (Amazon ECR User Guide, "Encryption at rest").
+        """
+        return Statement(
+            sid="ClustersAndRepositoriesMayHoldGrants",
+            actions=["kms:CreateGrant", "kms:RetireGrant"],
+            principals={"AWS": [self._root()]},
+            resources=["*"],
+            conditions={"StringEquals": self._through(["eks", "ecr"], region)},
+        )
 
     def _log_services(self, region: str) -> list[Statement]:
         """Let the services that write logs and alerts use the key for this account's own only."""

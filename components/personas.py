@@ -167,6 +167,36 @@ def _auditor(at: Surroundings) -> list[Statement]:
             resources=[at.in_both_regions("kms", "key/*")],
         ),
         Statement(
+            sid="ReadHowClustersAreSet",
+            actions=[
+                "eks:DescribeAccessEntry",
+                "eks:DescribeAddon",
+                "eks:DescribeCluster",
+                "eks:DescribeNodegroup",
+                "eks:DescribePodIdentityAssociation",
+                "eks:ListAccessEntries",
+                "eks:ListAddons",
+                "eks:ListAssociatedAccessPolicies",
+                "eks:ListNodegroups",
+                "eks:ListPodIdentityAssociations",
+            ],
+            resources=[
+                at.arn("eks", f"{kind}/{at.prefix}*")
+                for kind in ("access-entry", "addon", "cluster", "nodegroup", "podidentityassociation")
+            ],
+        ),
+        Statement(
+            sid="ReadHowImagesAreKept",
+            actions=[
+                "ecr:DescribeImageScanFindings",
+                "ecr:DescribeImages",
+                "ecr:DescribeRepositories",
+                "ecr:GetLifecyclePolicy",
+                "ecr:GetRepositoryPolicy",
+            ],
+            resources=[at.arn("ecr", f"repository/{at.prefix}/*")],
+        ),
+        Statement(
             # How a bucket is set, never what is in it.
             sid="ReadHowBucketsAreSet",
             actions=[
@@ -196,6 +226,8 @@ def _auditor(at: Surroundings) -> list[Statement]:
                 "ec2:DescribeVpcEndpoints",
                 "ec2:DescribeVpcs",
                 "ec2:GetEbsEncryptionByDefault",
+                "ecr:GetRegistryScanningConfiguration",
+                "eks:ListClusters",
                 "iam:GenerateCredentialReport",
                 "iam:GetAccountPasswordPolicy",
                 "iam:GetAccountSummary",

@@ -74,6 +74,7 @@ class Training(pulumi.ComponentResource):
         key_arn: pulumi.Input[str],
         permissions_boundary_arn: pulumi.Input[str],
         region: str,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the pools.
@@ -93,7 +94,8 @@ class Training(pulumi.ComponentResource):
             key_arn: Key of the machines' disks.
             permissions_boundary_arn: Boundary of their role.
             region: The region.
-            opts: Options of the component; wait for the cluster's network add-ons in them.
+            after: What must be there before a machine joins: the cluster's network add-ons.
+            opts: Options of the component.
 
         Raises:
             ValueError: two pools share a name, a type is no GPU type, a pool has no bound, or a block of capacity
@@ -103,8 +105,9 @@ class Training(pulumi.ComponentResource):
         _check(pools)
         self._name = name
         self._cluster_name = cluster_name
-        self._version = kubernetes_version
+        self._kubernetes_version = kubernetes_version
         self._key_arn = key_arn
+        self._after = after
         self._under = pulumi.ResourceOptions(parent=self)
 
         group = aws.ec2.SecurityGroup(
@@ -185,7 +188,7 @@ class Training(pulumi.ComponentResource):
             node_group_name=pool.name,
             node_role_arn=role.arn,
             subnet_ids=[pool.subnet_id],
-            version=self._version,
+            version=self._kubernetes_version,
             ami_type="BOTTLEROCKET_x86_64_NVIDIA",
             capacity_type=_CAPACITY_TYPES[pool.capacity],
             instance_types=None if reserved else list(pool.instance_types),
@@ -198,7 +201,7 @@ class Training(pulumi.ComponentResource):
             taints=[{"key": TAINT_KEY, "value": "present", "effect": "NO_SCHEDULE"}],
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[*rules, *role.policies],
+                depends_on=[*self._after, *rules, *role.policies],
                 # How many there are is the autoscaler's to say.
                 ignore_changes=["scalingConfig.desiredSize"],
             ),

@@ -16,7 +16,7 @@ from typing import Any
 
 from blueprint.errors import BlueprintError
 from blueprint.graph import SECRET, SIGNATURE, UNKNOWN, Graph, Resource
-from blueprint.outputs import resolve
+from blueprint.outputs import resolve, together
 from blueprint.rehearsal.schema import Block, Schema, camel
 
 TOKEN = re.compile(r"@@([A-Za-z0-9_.\[\]-]+)@@")
@@ -27,6 +27,15 @@ _ADDRESS = re.compile(r"(?<![\w.-])aws_\w+\.[\w-]+")
 _ARGUMENTS = {
     ("aws_cloudwatch_metric_alarm", "name"): "alarm_name",
     ("aws_sns_topic_subscription", "topic"): "topic_arn",
+}
+
+# Outputs that Pulumi has in another form than by rule, and inside blocks: the provider's type, Pulumi's form.
+_OUTPUTS: dict[str, dict[str, Any]] = {
+    "aws_eks_cluster": {
+        "certificateAuthority": {"data": "certificate_authority[0].data"},
+        "identities": [{"oidcs": [{"issuer": "identity[0].oidc[0].issuer"}]}],
+        "vpcConfig": {"clusterSecurityGroupId": "vpc_config[0].cluster_security_group_id"},
+    },
 }
 
 _ADVANCED_DNS = "DNS Firewall Advanced is newer than provider 5"
@@ -74,7 +83,8 @@ class Answers:
         outputs: dict[str, Any] = {}
         for name, attribute in block.attributes.items():
             outputs.update(_answer(place, name, attribute["type"]))
-        return f"@@{place}.id@@", {**outputs, **resource.inputs}
+        outputs.update(_tokens(place, _OUTPUTS.get(type_, {})))
+        return f"@@{place}.id@@", together(outputs, resource.inputs)
 
 
 def _answer(place: str, name: str, type_: Any) -> dict[str, Any]:
@@ -84,6 +94,15 @@ def _answer(place: str, name: str, type_: Any) -> dict[str, Any]:
         one = {camel(key): f"@@{place}.{name}[0].{key}@@" for key in fields}
         return {camel(name): [one], f"{camel(name)}s": [one]}
     return {camel(name): f"@@{place}.{name}@@"}
+
+
+def _tokens(place: str, shape: Any) -> Any:
+    """Return a form of outputs with a token for each attribute that it names."""
+    if isinstance(shape, dict):
+        return {key: _tokens(place, item) for key, item in shape.items()}
+    if isinstance(shape, list):
+        return [_tokens(place, item) for item in shape]
+    return f"@@{place}.{shape}@@"
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+import pulumi_kubernetes
 
 from components.cluster import Cluster
 from components.data_api import DataApiBoundary
@@ -42,7 +42,7 @@ class ClusterHandles:
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
-    kubernetes: kubernetes.Provider
+    kubernetes: pulumi_kubernetes.Provider
     """Deploys into the cluster, once its add-ons run."""
     cluster_security_group_id: pulumi.Output[str]
     """Of the control plane."""
@@ -120,6 +120,7 @@ def _cluster(base: Foundation) -> Cluster:
         logs_key_arn=base.keys.logs_arn,
         log_retention_days=base.settings.retention.log_days,
         deployer_role_arn=_deployer(base),
+        deployer_security_group_id=settings.deployer_security_group_id,
         role_arns=base.roles.role_arns,
         namespaces=NAMESPACES,
         permissions_boundary_arn=base.roles.boundary_arn,
@@ -148,10 +149,8 @@ def _training(base: Foundation, cluster: Cluster, data_api: DataApiBoundary) -> 
         key_arn=base.keys.platform_arn,
         permissions_boundary_arn=base.roles.boundary_arn,
         region=base.home_region,
-        # Machines become ready only where the network add-ons are.
-        opts=pulumi.ResourceOptions.merge(
-            base.regions.at_home, pulumi.ResourceOptions(depends_on=cluster.ready_for_nodes)
-        ),
+        after=cluster.ready_for_nodes,
+        opts=base.regions.at_home,
     )
 
 

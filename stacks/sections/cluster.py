@@ -68,6 +68,13 @@ class Cluster(Section):
     """``private``, or the IPv4 ranges, each /24 or narrower, that may reach the Kubernetes API from outside."""
     deployer_role_arn: Annotated[str, arn("iam", "role/.+")] | None = None
     """The role that runs ``pulumi up``: the cluster's administrator. ``<prefix>-deploy`` where it is left out."""
+    deployer_security_group_id: (
+        Annotated[
+            str, matching(r"sg-[0-9a-f]{8,17}", "is not a security group id; write one like sg-0abc1234")
+        ]
+        | None
+    ) = None
+    """Group of the machine inside the VPC that runs ``pulumi up``: it reaches a private API where nobody else does."""
     system: SystemNodes = Field(default_factory=SystemNodes)
 
 

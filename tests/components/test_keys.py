@@ -123,8 +123,26 @@ def test_the_replica_is_used_through_services_of_its_own_region(graph: Graph) ->
 
 def test_grants_are_for_services_only(graph: Graph) -> None:
     for said in every_statement(graph):
-        if "kms:CreateGrant" in said["Action"]:
+        if "kms:CreateGrant" in said["Action"] and said["Sid"] != "ClustersAndRepositoriesMayHoldGrants":
             assert said["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+
+
+def test_clusters_and_repositories_hold_the_platform_key_without_the_mark_that_eks_does_not_know(
+    graph: Graph,
+) -> None:
+    said = {
+        key.inputs["tags"]["data-domain"]: found
+        for key in (*graph.of("aws:kms/key:Key"), *graph.of("aws:kms/replicaKey:ReplicaKey"))
+        for found in statements(key)
+        if found["Sid"] == "ClustersAndRepositoriesMayHoldGrants"
+    }
+    assert set(said) == {"platform"}
+    assert said["platform"]["Condition"] == {
+        "StringEquals": {
+            "kms:CallerAccount": ACCOUNT,
+            "kms:ViaService": [f"eks.{HOME}.amazonaws.com", f"ecr.{HOME}.amazonaws.com"],
+        }
+    }
 
 
 def test_everybody_is_only_ever_narrowed_to_one_role_of_this_account(graph: Graph) -> None:

@@ -282,9 +282,16 @@ def test_whatever_else_an_endpoint_admits_is_reading_of_named_resources(graph: G
     beyond = [
         s for e in graph.of(ENDPOINT) for s in statements(e) if s["Sid"] != "OwnPrincipalsOnOwnResources"
     ]
+    beyond = [s for s in beyond if s["Sid"] != "OwnAgentsReport"]
     actions = {action for s in beyond for action in s["Action"]} - {"sts:AssumeRoleWithWebIdentity"}
     assert all(action.split(":")[1].startswith(("Get", "BatchGet", "BatchCheck")) for action in actions)
     assert "*" not in {resource for s in beyond for resource in s["Resource"]}
+
+
+def test_agents_report_to_guardduty_as_this_account_only(graph: Graph) -> None:
+    report = statement(named(graph, ENDPOINT, "-guardduty-data"), "OwnAgentsReport")
+    assert report["Action"] == ["guardduty:SendSecurityTelemetry"]
+    assert report["Condition"] == {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
 
 
 def test_packages_and_image_layers_are_read_only_and_of_the_region(graph: Graph) -> None:

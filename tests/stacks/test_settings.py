@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -77,6 +77,8 @@ PRIVATE_KEY = (
 )
 
 KEY = " ".join(values()["bastion"]["public_keys"][0].split()[:2])
+
+POOL = {"name": "small", "instance_types": ["g6.xlarge"], "max_nodes": 1}
 
 MISTAKES: list[tuple[Change, str, str]] = [
     # (the change, the key it names, what it says)
@@ -164,6 +166,44 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (edit("identity.people_principal_arns", []), "identity.people_principal_arns", "write 1 or more"),
     (edit("identity.people_principal_arns", ["*"]), "identity.people_principal_arns[0]", "is not an ARN"),
     (edit("identity.github_repository", "platform"), "identity.github_repository", "write owner/name"),
+    (edit("cluster.kubernetes_version", "1.33"), "cluster.kubernetes_version", "left standard support on"),
+    (edit("cluster.kubernetes_version", "1.7"), "cluster.kubernetes_version", "no version of EKS"),
+    (edit("cluster.endpoint", ["0.0.0.0/0"]), "cluster.endpoint[0]", "opens the Kubernetes API to the world"),
+    (
+        edit("cluster.endpoint", ["203.0.113.8/32", "198.51.0.0/16"]),
+        "cluster.endpoint[1]",
+        "wider than /24",
+    ),
+    (edit("cluster.endpoint", []), "cluster.endpoint", "write private, or list"),
+    (edit("cluster.endpoint", "public"), "cluster.endpoint", "write private, or list"),
+    (edit("cluster.deployer_role_arn", "me"), "cluster.deployer_role_arn", "is not an ARN"),
+    (edit("cluster.system.instance_type", "t3.large"), "cluster.system.instance_type", "like m7i.large"),
+    (edit("cluster.system.min_nodes", 1), "cluster.system.min_nodes", "write 2 or more"),
+    (edit("cluster.system.max_nodes", 2), "cluster.system.max_nodes", "write 3 or more"),
+    (edit("cluster.system.disk", 1), "cluster.system.disk", "did you mean disk_gb?"),
+    (
+        edit("training.pools", [{**POOL, "instance_types": ["p5.48xlagre"]}]),
+        "training.pools[0].instance_types[0]",
+        "did you mean p5.48xlarge?",
+    ),
+    (
+        edit("training.pools", [{**POOL, "instance_types": ["m7i.large"]}]),
+        "training.pools[0].instance_types[0]",
+        "write one like g6.xlarge",
+    ),
+    (edit("training.pools", [POOL, POOL]), "training.pools[1].name", "another pool"),
+    (edit("training.pools", [{**POOL, "max_nodes": 0}]), "training.pools[0].max_nodes", "write 1 to 100"),
+    (
+        edit("training.pools", [{**POOL, "capacity": "reserved"}]),
+        "training.pools[0].capacity",
+        "'capacity-block'",
+    ),
+    (
+        edit("training.pools", [{**POOL, "capacity": "capacity-block"}]),
+        "training.pools[0].capacity_reservation_id",
+        "like cr-0abc1234",
+    ),
+    (edit("training.pools", [{**POOL, "zone": "d"}]), "training.pools[0].zone", "write a, b, c"),
     (edit("alerts.email", "nobody"), "alerts.email", "e-mail"),
 ]
 
@@ -223,12 +263,20 @@ def test_no_setting_is_a_boolean() -> None:
     assert '"boolean"' not in text
 
 
+def keys_of(annotation: Any) -> Iterator[str]:
+    """Yield the keys of a section, and of the sections and lists of sections inside it."""
+    for key, field in getattr(annotation, "model_fields", {}).items():
+        yield key
+        for inner in (field.annotation, *get_args(field.annotation)):
+            yield from keys_of(inner)
+
+
 def test_the_page_about_settings_names_every_key_and_every_profile() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
         assert f"`{name}`" in page
         section = field.annotation
-        for key in getattr(section, "model_fields", {}):
+        for key in keys_of(section):
             assert f"`{key}`" in page, f"{name}.{key}"
     for name, profile in PROFILES.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
