@@ -1,7 +1,7 @@
 """The Kubernetes cluster: a control plane that nobody meets from the internet, its records, its add-ons, its own machines.
 
-The machines wear a security group of ours, not the one that EKS makes: that one lets out to everybody, and stays on
-the control plane's interfaces alone.
+Machines and control plane wear security groups of ours. The one that EKS makes lets out to everybody: it stays on
+the control plane's interfaces, and no machine wears it.
 """
 
 from __future__ import annotations
@@ -124,14 +124,16 @@ class Cluster(pulumi.ComponentResource):
         self._under = pulumi.ResourceOptions(parent=self)
 
         logs = self._logs(logs_key_arn, log_retention_days)
-        cluster = self._control_plane(private_subnet_ids, api_cidrs, logs)
+        control_plane = self._group("control-plane", "Control plane of the cluster", vpc_id)
+        cluster = self._control_plane(private_subnet_ids, control_plane, api_cidrs, logs)
         self.name, self.arn, self.endpoint = cluster.name, cluster.arn, cluster.endpoint
         self.certificate_authority = cluster.certificate_authority.data
         self.oidc_issuer = cluster.identities[0].oidcs[0].issuer
-        self.cluster_security_group_id = cluster.vpc_config.cluster_security_group_id
+        self.cluster_security_group_id = control_plane.id
 
-        group, rules = self._node_group_rules(vpc_id, endpoint_security_group_id, s3_prefix_list_id)
+        group = self._group("nodes", "System machines of the cluster", vpc_id)
         self.node_security_group_id = group.id
+        rules = self._rules(endpoint_security_group_id, s3_prefix_list_id)
         if deployer_security_group_id is not None:
             self._rule(
                 "deployer-to-api",
@@ -178,6 +180,7 @@ class Cluster(pulumi.ComponentResource):
     def _control_plane(
         self,
         subnet_ids: Sequence[pulumi.Input[str]],
+        group: aws.ec2.SecurityGroup,
         api_cidrs: Sequence[str],
         logs: aws.cloudwatch.LogGroup,
     ) -> aws.eks.Cluster:
@@ -214,7 +217,7 @@ class Cluster(pulumi.ComponentResource):
                 # Who makes the cluster gets in by an access entry like everybody else, or not at all.
                 "bootstrap_cluster_creator_admin_permissions": False,
             },
-            vpc_config=_vpc_config(subnet_ids, api_cidrs),
+            vpc_config=_vpc_config(subnet_ids, group.id, api_cidrs),
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
             encryption_config={"provider": {"key_arn": self._key_arn}, "resources": ["secrets"]},
             # At the end of standard support EKS upgrades, rather than to keep an old version for a fee.
@@ -224,35 +227,33 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *rights]),
         )
 
-    def _node_group_rules(
-        self,
-        vpc_id: pulumi.Input[str],
-        endpoint_security_group_id: pulumi.Input[str],
-        s3_prefix_list_id: pulumi.Input[str],
-    ) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
-        """Make the machines' group: each other, the control plane and AWS, and no way to the internet."""
-        group = aws.ec2.SecurityGroup(
-            f"{self._name}-nodes",
-            description="System machines of the cluster",
+    def _group(self, label: str, about: str, vpc_id: pulumi.Input[str]) -> aws.ec2.SecurityGroup:
+        return aws.ec2.SecurityGroup(
+            f"{self._name}-{label}",
+            description=about,
             vpc_id=vpc_id,
-            tags={"Name": f"{self._name}-nodes"},
+            tags={"Name": f"{self._name}-{label}"},
             opts=self._under,
         )
-        control_plane = self.cluster_security_group_id
-        rules = [
-            *self._rule("nodes-among-themselves", group.id, group.id, None, "Pods among themselves"),
-            *self._rule("nodes-to-api", group.id, control_plane, HTTPS, "Kubernetes API"),
-            *self._rule("api-to-kubelet", control_plane, group.id, KUBELET, "Control plane to the kubelet"),
-            *self._rule("api-to-webhooks", control_plane, group.id, WEBHOOKS, "Control plane to admission"),
+
+    def _rules(
+        self, endpoint_security_group_id: pulumi.Input[str], s3_prefix_list_id: pulumi.Input[str]
+    ) -> list[pulumi.Resource]:
+        """Let the machines reach each other, the control plane and AWS, and no internet."""
+        control_plane, nodes = self.cluster_security_group_id, self.node_security_group_id
+        return [
+            *self._rule("nodes-among-themselves", nodes, nodes, None, "Pods among themselves"),
+            *self._rule("nodes-to-api", nodes, control_plane, HTTPS, "Kubernetes API"),
+            *self._rule("api-to-kubelet", control_plane, nodes, KUBELET, "Control plane to the kubelet"),
+            *self._rule("api-to-webhooks", control_plane, nodes, WEBHOOKS, "Control plane to admission"),
             *to_aws(
                 f"{self._name}-nodes",
-                group_id=group.id,
+                group_id=nodes,
                 endpoint_security_group_id=endpoint_security_group_id,
                 s3_prefix_list_id=s3_prefix_list_id,
                 opts=self._under,
             ),
         ]
-        return group, rules
 
     def _rule(
         self,
@@ -351,10 +352,11 @@ class Cluster(pulumi.ComponentResource):
 
 
 def _vpc_config(
-    subnet_ids: Sequence[pulumi.Input[str]], api_cidrs: Sequence[str]
+    subnet_ids: Sequence[pulumi.Input[str]], group_id: pulumi.Input[str], api_cidrs: Sequence[str]
 ) -> aws.eks.ClusterVpcConfigArgsDict:
     inside: aws.eks.ClusterVpcConfigArgsDict = {
         "subnet_ids": list(subnet_ids),
+        "security_group_ids": [group_id],
         "endpoint_private_access": True,
         "endpoint_public_access": bool(api_cidrs),
     }

@@ -237,9 +237,12 @@ def rules(graph: Graph, type_: str, group_id: str) -> set[tuple[Any, Any]]:
     }
 
 
+def group_id(graph: Graph, label: str) -> str:
+    return named(graph, "aws:ec2/securityGroup:SecurityGroup", f"-{label}").id
+
+
 def test_machines_reach_the_api_aws_and_each_other_and_no_internet(graph: Graph) -> None:
-    nodes = one(graph, "aws:ec2/securityGroup:SecurityGroup").id
-    control_plane = one(graph, CLUSTER).outputs["vpcConfig"]["clusterSecurityGroupId"]
+    nodes, control_plane = group_id(graph, "nodes"), group_id(graph, "control-plane")
     assert rules(graph, OUT, nodes) == {
         (nodes, None),
         (control_plane, 443),
@@ -248,10 +251,11 @@ def test_machines_reach_the_api_aws_and_each_other_and_no_internet(graph: Graph)
     }
     assert rules(graph, INTO, nodes) == {(nodes, None), (control_plane, 10250), (control_plane, 9443)}
     assert rules(graph, INTO, control_plane) == {(nodes, 443)}
+    assert one(graph, CLUSTER).inputs["vpcConfig"]["securityGroupIds"] == [control_plane]
 
 
 def test_machines_wear_our_group_and_not_the_one_of_eks_that_lets_out_to_everybody(graph: Graph) -> None:
-    nodes = one(graph, "aws:ec2/securityGroup:SecurityGroup").id
+    nodes = group_id(graph, "nodes")
     (interface,) = one(graph, TEMPLATE).inputs["networkInterfaces"]
     assert interface["securityGroups"] == [nodes]
     assert interface["associatePublicIpAddress"] == "false"
@@ -259,7 +263,7 @@ def test_machines_wear_our_group_and_not_the_one_of_eks_that_lets_out_to_everybo
 
 def test_a_machine_that_deploys_reaches_the_private_api() -> None:
     graph = cluster(deployer_security_group_id="sg-deployer")
-    control_plane = one(graph, CLUSTER).outputs["vpcConfig"]["clusterSecurityGroupId"]
+    control_plane = group_id(graph, "control-plane")
     assert ("sg-deployer", 443) in rules(graph, INTO, control_plane)
     assert (control_plane, 443) in rules(graph, OUT, "sg-deployer")
 
