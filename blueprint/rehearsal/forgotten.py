@@ -16,6 +16,7 @@ FORGOTTEN: Mapping[str, Mapping[str, str]] = {
         "performance_insights_retention_period": "moto does not tell it",
     },
     "aws_db_parameter_group": {"parameter": "moto does not tell which parameters were set by the user"},
+    "aws_eks_node_group": {"remote_access": "moto makes up an SSH key that nobody asked for"},
     "aws_kms_key": {"rotation_period_in_days": "moto tells that a key rotates, and not how often"},
     "aws_launch_template": {
         "tag_specifications": "moto tells a template's own tags as those of its machines"

@@ -16,7 +16,8 @@ def _never(_: Any) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One operation that lists: service, operation, field of the answer, and the key that names an item."""
+    """One operation that lists: service, operation, field of the answer, and the key that names an item (none where
+    the items are names)."""
 
     service: str
     operation: str
@@ -67,6 +68,8 @@ ROWS = (
     Row("ec2", "describe_volumes", "Volumes", "VolumeId"),
     Row("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupName"),
     Row("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    Row("ecr", "describe_repositories", "repositories", "repositoryName"),
+    Row("eks", "list_clusters", "clusters", ""),
     Row("iam", "list_roles", "Roles", "RoleName", everywhere=True),
     Row("iam", "list_policies", "Policies", "Arn", everywhere=True, arguments={"Scope": "Local"}),
     Row("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName", everywhere=True),
@@ -104,7 +107,7 @@ def take(account: Account) -> Inventory:
 def _names(row: Row, account: Account, region: str) -> Iterator[str]:
     for item in account.every(row.service, row.operation, row.field, region, **row.arguments):
         if not row.gone(item):
-            yield str(item[row.key])
+            yield str(item[row.key] if row.key else item)
 
 
 def _keys(account: Account, region: str) -> Iterator[str]:

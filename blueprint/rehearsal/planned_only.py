@@ -1,6 +1,6 @@
 """What the provider plans and the emulator cannot hold, and why: a short list, measured on moto 5.2.5.
 
-Whatever leans on one of these follows along: it is planned too, and not applied.
+Whatever refers to one of these follows along: it is planned too, and not applied.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_ebs_snapshot_block_public_access": _NOT_THERE,
     "aws_ec2_instance_metadata_defaults": _NOT_THERE,
     "aws_ec2_serial_console_access": _NOT_THERE,
+    "aws_ecr_pull_through_cache_rule": _NOT_THERE,
+    "aws_ecr_repository_creation_template": _NOT_THERE,
+    "aws_eks_access_entry": _NOT_THERE,
+    "aws_eks_access_policy_association": _NOT_THERE,
+    "aws_eks_addon": _NOT_THERE,
+    "aws_eks_pod_identity_association": _NOT_THERE,
     "aws_route53_resolver_firewall_config": _NOT_THERE,
     "aws_route53_resolver_firewall_domain_list": _NOT_THERE,
     "aws_route53_resolver_firewall_rule": _NOT_THERE,

@@ -132,8 +132,9 @@ class Configuration:
         }
 
     def references(self, each: str) -> set[str]:
-        """Return the addresses that a resource refers to or waits for."""
-        named = _ADDRESS.findall(json.dumps(self.resources[each]))
+        """Return the addresses that a resource refers to. It can do without what it only waits for."""
+        body = {key: value for key, value in self.resources[each].items() if key != "depends_on"}
+        named = _ADDRESS.findall(json.dumps(body))
         return {other for other in named if other in self.resources and other != each}
 
 

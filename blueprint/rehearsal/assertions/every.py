@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blueprint.rehearsal.account import Account
-from blueprint.rehearsal.assertions import access, database, encryption, network, storage
+from blueprint.rehearsal.assertions import access, cluster, database, encryption, network, storage
 from blueprint.rehearsal.assertions.assertion import Assertion, Outcome, ask
 
 TOPICS = (
@@ -14,6 +14,7 @@ TOPICS = (
     encryption.encryption,
     storage.storage,
     database.database,
+    cluster.cluster,
 )
 
 
