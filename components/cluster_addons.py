@@ -18,11 +18,11 @@ BEFORE_NODES: tuple[Addon, ...] = ("vpc-cni", "kube-proxy", "eks-pod-identity-ag
 
 AFTER_NODES: tuple[Addon, ...] = ("coredns", "aws-ebs-csi-driver", "aws-guardduty-agent")
 
-_SYSTEM_TAINT = {"key": "CriticalAddonsOnly", "operator": "Exists"}
-
 CONFIGURATION: Mapping[Addon, Mapping[str, Any]] = {
     "vpc-cni": {
         "enableNetworkPolicy": "true",
+        # What a policy refuses is written down on the machine.
+        "nodeAgent": {"enablePolicyEventLogs": "true"},
         "env": {
             # Security groups for pods: the database admits the data-access API's pods and not the machine.
             "ENABLE_POD_ENI": "true",
@@ -33,8 +33,6 @@ CONFIGURATION: Mapping[Addon, Mapping[str, Any]] = {
             "AWS_VPC_K8S_CNI_EXTERNALSNAT": "true",
         },
     },
-    "coredns": {"tolerations": [_SYSTEM_TAINT], "replicaCount": 2},
-    "aws-ebs-csi-driver": {"controller": {"tolerations": [_SYSTEM_TAINT]}},
 }
 
 _MANAGED_POLICIES: Mapping[Addon, tuple[str, str]] = {

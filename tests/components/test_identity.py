@@ -185,6 +185,25 @@ def test_the_pipeline_is_one_environment_of_one_repository(graph: Graph) -> None
     }
 
 
+def test_the_pipeline_pushes_and_signs_images_and_no_person_does(graph: Graph) -> None:
+    pushes = {"ecr:PutImage", "kms:Sign"}
+    for policy in graph.of("aws:iam/rolePolicy:RolePolicy"):
+        may = {action for action, _ in allowed(policy)} & pushes
+        assert may == (pushes if policy.name.endswith("-pipeline") else set()), policy.name
+    signing = statement(named(graph, "aws:iam/rolePolicy:RolePolicy", "-pipeline"), "SignImages")
+    assert signing["Condition"] == {"StringEquals": {"aws:ResourceTag/data-domain": "signing"}}
+
+
+def test_no_role_lets_itself_into_a_cluster_or_becomes_a_pod(graph: Graph) -> None:
+    refusal = statement(one(graph, "aws:iam/policy:Policy"), "NoLettingOneselfIntoAClusterNorBecomingAPod")
+    assert refusal["Effect"] == "Deny"
+    assert {
+        "eks:AssociateAccessPolicy",
+        "eks:CreateAccessEntry",
+        "eks:CreatePodIdentityAssociation",
+    } <= set(refusal["Action"])
+
+
 def test_without_a_repository_there_is_no_pipeline() -> None:
     graph = roles(github_repository=None)
     assert graph.of("aws:iam/openIdConnectProvider:OpenIdConnectProvider") == []
