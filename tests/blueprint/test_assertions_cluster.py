@@ -20,6 +20,7 @@ OURS = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
     with Emulator(account_id="123456789012") as emulator:
+        emulator.wait()
         empty = Account(
             endpoint=emulator.endpoint, home_region="us-east-1", backup_region="us-west-2", applied=()
         )
