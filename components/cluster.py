@@ -6,10 +6,7 @@ the control plane's interfaces, and no machine wears it.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -17,20 +14,18 @@ import pulumi_kubernetes
 
 from components.cluster_access import ClusterAccess
 from components.cluster_addons import AFTER_NODES, BEFORE_NODES, ClusterAddons
+from components.cluster_limits import SMALLEST_DISK_GB, api_range_problem, system_type_problem
 from components.documents import Statement, partition_of, policy_document
 from components.eks_versions import RELEASES, Addon
+from components.kubeconfig import kubeconfig
 from components.nodes import HTTPS, between_groups, launch_template, node_role, to_aws
 from components.personas import Persona
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 """All that there are (Amazon EKS User Guide, "Send control plane logs to CloudWatch Logs")."""
 
-WIDEST_API_PREFIX = 24
-
 KUBELET, WEBHOOKS = 10250, 9443
 """Where the control plane calls the machines; webhooks of admission listen on 9443."""
-
-SMALLEST_DISK_GB = 20
 
 
 class Cluster(pulumi.ComponentResource):
@@ -364,33 +359,6 @@ def _vpc_config(
     return {**inside, "public_access_cidrs": list(api_cidrs)} if api_cidrs else inside
 
 
-def kubeconfig(
-    *,
-    name: pulumi.Input[str],
-    endpoint: pulumi.Input[str],
-    certificate_authority: pulumi.Input[str],
-    region: str,
-) -> dict[str, Any]:
-    """Return how to reach a cluster: as whoever runs ``aws``, without a secret (Amazon EKS User Guide, "Connect
-    kubectl to an EKS cluster by creating a kubeconfig file").
-    """
-    token = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": "aws",
-        "args": ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"],
-        "interactiveMode": "Never",
-    }
-    cluster = {"server": endpoint, "certificate-authority-data": certificate_authority}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": {"exec": token}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "current-context": name,
-    }
-
-
 def _check(
     kubernetes_version: str,
     api_cidrs: Sequence[str],
@@ -414,34 +382,3 @@ def _check(
         )
     if disk_gb < SMALLEST_DISK_GB:
         raise ValueError(f"disk_gb is {disk_gb}; write {SMALLEST_DISK_GB} or more")
-
-
-def api_range_problem(text: str) -> str | None:
-    """Return what is wrong with a range that may reach the API from outside, and what to write; ``None`` if nothing."""
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError:
-        return f"{text!r:.60} is not an IPv4 range; write one like 203.0.113.8/32"
-    if network.prefixlen == 0:
-        return f"{text} opens the Kubernetes API to the world; list the addresses of approved users"
-    if network.prefixlen < WIDEST_API_PREFIX:
-        return f"{text} is wider than /{WIDEST_API_PREFIX}; list the addresses of approved users one by one"
-    return None
-
-
-def system_type_problem(instance_type: str) -> str | None:
-    """Return why a type cannot carry pods that have a security group, and what to write; ``None`` if it can."""
-    if not _TYPE.fullmatch(instance_type):
-        return f"{instance_type!r:.40} is not an instance type; write one like m7i.large"
-    if not _SYSTEM_TYPE.fullmatch(instance_type):
-        return (
-            f"{instance_type} lends no interfaces to pods with a security group, or is not x86-64; "
-            "write one like m7i.large"
-        )
-    return None
-
-
-_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-_SYSTEM_TYPE = re.compile(r"[cmr][5-8][ai]?[dn]*\.(large|\d*xlarge)")
-"""General, compute and memory families on Nitro with Intel or AMD processors: burstable ones have no trunk interface
-(Amazon EKS User Guide, "Assign security groups to individual Pods")."""

@@ -51,7 +51,8 @@ RELEASES: Mapping[str, Release] = {
 }
 """Dates: Amazon EKS User Guide, "Understand the Kubernetes version lifecycle on EKS". Add-ons: what
 ``aws eks describe-addon-versions --kubernetes-version <version>`` lists; ask it before adding a version. EKS
-refuses a version that it does not list, so a wrong pin stops a deployment and weakens nothing."""
+refuses a version that it does not list, so a wrong pin stops a deployment and weakens nothing. The GuardDuty agent's
+is the newest of "GuardDuty security agent release versions", whose page names Kubernetes up to 1.34."""
 
 ENDED: Mapping[str, date] = {
     "1.32": date(2026, 3, 23),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from components.cluster import SMALLEST_DISK_GB, api_range_problem, system_type_problem
+from components.cluster_limits import SMALLEST_DISK_GB, api_range_problem, system_type_problem
 from components.eks_versions import version_problem
 from components.training import Capacity, pool_problem
 from stacks.fields import ZoneLetter, arn, matching, wrong
