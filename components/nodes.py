@@ -85,7 +85,7 @@ def launch_template(
     opts: pulumi.ResourceOptions,
     tags: Mapping[str, str] | None = None,
     instance_type: str | None = None,
-    placement_group_name: pulumi.Input[str] | None = None,
+    placement_group_name: str | None = None,
     capacity_reservation_id: str | None = None,
 ) -> aws.ec2.LaunchTemplate:
     """Make the template of a group's machines.
@@ -99,7 +99,7 @@ def launch_template(
         opts: Options of the template.
         tags: More tags of the machines.
         instance_type: Only where the node group must not name it: on reserved blocks of capacity.
-        placement_group_name: Machines close to each other.
+        placement_group_name: Group of machines close to each other; wait for it in ``opts``.
         capacity_reservation_id: The block of capacity to run in.
     """
     names = {"Name": name, **(tags or {})}
@@ -127,7 +127,7 @@ def launch_template(
             }
         ],
         monitoring={"enabled": True},
-        placement={"group_name": placement_group_name} if placement_group_name is not None else None,
+        placement={"group_name": placement_group_name} if placement_group_name else None,
         instance_market_options={"market_type": "capacity-block"} if capacity_reservation_id else None,
         capacity_reservation_specification={
             "capacity_reservation_target": {"capacity_reservation_id": capacity_reservation_id}

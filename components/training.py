@@ -171,6 +171,7 @@ class Training(pulumi.ComponentResource):
     def _pool(self, pool: Pool, role: NodeRole, rules: Sequence[pulumi.Resource]) -> None:
         name = f"{self._name}-{pool.name}"
         reserved = pool.capacity == "capacity-block"
+        together = self._placement_group(name) if pool.max_nodes > 1 else None
         template = launch_template(
             name,
             about=f"Training machines: {pool.name}",
@@ -178,9 +179,9 @@ class Training(pulumi.ComponentResource):
             disk_gb=pool.disk_gb,
             key_arn=self._key_arn,
             instance_type=pool.instance_types[0] if reserved else None,
-            placement_group_name=self._placement_group(name) if pool.max_nodes > 1 else None,
+            placement_group_name=name if together else None,
             capacity_reservation_id=pool.capacity_reservation_id,
-            opts=self._under,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[together] if together else []),
         )
         aws.eks.NodeGroup(
             f"{name}-nodes",
@@ -207,9 +208,9 @@ class Training(pulumi.ComponentResource):
             ),
         )
 
-    def _placement_group(self, name: str) -> pulumi.Output[str]:
+    def _placement_group(self, name: str) -> aws.ec2.PlacementGroup:
         """Put machines of one pool next to each other: gradients travel at every step."""
-        return aws.ec2.PlacementGroup(f"{name}-together", strategy="cluster", opts=self._under).name
+        return aws.ec2.PlacementGroup(f"{name}-together", name=name, strategy="cluster", opts=self._under)
 
 
 def _gpu(pool: Pool) -> str:

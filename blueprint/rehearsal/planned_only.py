@@ -20,6 +20,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_eks_access_policy_association": _NOT_THERE,
     "aws_eks_addon": _NOT_THERE,
     "aws_eks_pod_identity_association": _NOT_THERE,
+    "aws_placement_group": _NOT_THERE,
     "aws_route53_resolver_firewall_config": _NOT_THERE,
     "aws_route53_resolver_firewall_domain_list": _NOT_THERE,
     "aws_route53_resolver_firewall_rule": _NOT_THERE,

@@ -139,8 +139,9 @@ def test_a_block_of_capacity_is_named_by_the_template_which_names_the_type_too(g
 def test_machines_of_a_pool_stand_close_unless_there_is_only_one(graph: Graph) -> None:
     assert {p.inputs["strategy"] for p in graph.of(PLACEMENT)} == {"cluster"}
     assert len(graph.of(PLACEMENT)) == 2
-    large = named(graph, PLACEMENT, "-large-together").outputs["name"]
-    assert template(graph, "large")["placement"] == {"groupName": large}
+    large = named(graph, PLACEMENT, "-large-together")
+    assert template(graph, "large")["placement"] == {"groupName": large.inputs["name"]}
+    assert large.urn in named(graph, TEMPLATE, "-large-template").dependencies
     assert "placement" not in template(graph, "small")
 
 
