@@ -185,16 +185,20 @@ def _rehearse(options: argparse.Namespace, errors: Console) -> int:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Treat a request to end (SIGTERM, of CI for instance) as Ctrl-C: what was started is ended too."""
+    """Treat a request to end (SIGTERM, of CI for instance) as Ctrl-C: what was started is ended too.
+
+    Ctrl-C is asked for as well: a shell starts its background jobs with it ignored.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _judge(graph: object, options: argparse.Namespace, errors: Console) -> int:
