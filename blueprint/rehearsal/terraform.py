@@ -104,8 +104,10 @@ class Terraform:
         """Run a command with ``-json`` and yield what it says, line by line; the last event holds its status."""
         process = self._start(*arguments)
         timer = threading.Timer(max(0.0, self._deadline()), _kill, [process])
-        timer.start()
+        # An interrupt may come at any line: a timer that is left must not keep the program alive.
+        timer.daemon = True
         try:
+            timer.start()
             assert process.stdout is not None  # noqa: S101 - opened with PIPE
             for line in process.stdout:
                 try:
