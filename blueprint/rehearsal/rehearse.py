@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ from blueprint.rehearsal.terraform import PhaseFailed, Terraform
 from blueprint.rehearsal.translate import Answers, Configuration, translate, with_dependants
 
 _BARE = {"terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}}}
+
+_LOST = re.compile(r"exceeded maximum number of attempts|NotFound|does not exist")
+"""What the provider says when it asks again for a deletion whose answer was lost on the way: it is done already.
+Under load the emulator loses one now and then. Anything else that a destroy refuses is refused for good."""
 
 Tell = Callable[[str, int, int], None]
 """Told the phase, and how many resources of how many are done."""
@@ -145,16 +150,21 @@ class Rehearsing:
         total = len(self.result.applied)
         with self._phase("destroy", total):
             self.result.kept = {name: what for name, what in release(account) if what}
-            for event in self._events(
-                "destroy", "destroy", "-auto-approve", "-input=false", "-parallelism=40"
-            ):
-                if event["type"] == "apply_complete":
-                    self.result.destroyed += 1
-                    self.tell("destroy", self.result.destroyed, total)
+            self._take_down(total)
+            refused = self.result.failed.get("destroy", [])
+            if refused and all(_LOST.search(each) for each in refused):
+                self.result.retried = self.result.failed.pop("destroy")
+                self._take_down(total)
             if "destroy" not in self.result.failed:
                 left = inventory.more(inventory.take(account), before)
                 kept = tuple(what.rpartition(" ")[2] for what in self.result.kept.values())
                 self.result.left = [each for each in left if not each.endswith(kept or ("\0",))]
+
+    def _take_down(self, total: int) -> None:
+        for event in self._events("destroy", "destroy", "-auto-approve", "-input=false", "-parallelism=40"):
+            if event["type"] == "apply_complete":
+                self.result.destroyed += 1
+                self.tell("destroy", self.result.destroyed, total)
 
     def _counted(self, before: inventory.Inventory, account: Account) -> None:
         """Fail where the inventory sees nothing of what was applied: then a destroy could not be judged."""

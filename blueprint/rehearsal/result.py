@@ -37,6 +37,8 @@ class Rehearsal:
     """What stays behind on purpose."""
     left: list[str] = field(default_factory=list)
     """What stays behind and should not."""
+    retried: list[str] = field(default_factory=list)
+    """What a first destroy did not hear was gone; a second one found nothing of it."""
     destroyed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall-clock time by phase."""
@@ -84,6 +86,7 @@ class Rehearsal:
             "not_asked": self.not_asked,
             "second_plan": self.drift,
             "destroyed": self.destroyed,
+            "retried": self.retried,
             "protected": sorted(self.protected),
             "kept_on_purpose": self.kept,
             "left_behind": self.left,

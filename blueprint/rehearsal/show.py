@@ -62,6 +62,8 @@ def table(result: Rehearsal, console: Console) -> None:
         console.print(f"protected, because it holds data: {held}", markup=False, soft_wrap=True)
     for name, what in result.kept.items():
         console.print(f"stays behind on purpose: {name}: {what}", markup=False, soft_wrap=True)
+    for what in result.retried:
+        console.print(f"destroyed on the second try: {what}", markup=False, soft_wrap=True)
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     rows.add_column("phase")
     rows.add_column("seconds", justify="right")

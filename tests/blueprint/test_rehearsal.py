@@ -22,6 +22,7 @@ from blueprint.rehearsal.account import Account
 from blueprint.rehearsal.assertions import every
 from blueprint.rehearsal.assertions.assertion import Assertion, ask
 from blueprint.rehearsal.forgotten import differences
+from blueprint.rehearsal.rehearse import _LOST
 from blueprint.rehearsal.schema import Block, camel, snake
 from blueprint.rehearsal.terraform import Terraform, plugin_folder
 from blueprint.rehearsal.translate import Untranslatable, _text
@@ -52,6 +53,7 @@ def test_an_environment_can_be_applied_and_taken_down_again(environment: str) ->
     assert found["second_plan"] == []
     assert found["left_behind"] == []
     assert found["protected"]
+    assert len(found["retried"]) <= 3
     # What is let go by hand is not terraform's to destroy.
     assert found["destroyed"] >= len(found["applied"]) - len(found["protected"])
 
@@ -98,6 +100,20 @@ def change(type_: str, before: dict[str, Any] | None, after: dict[str, Any] | No
     actions = ["update"] if before and after else ["create"] if after else ["delete"]
     body = {"actions": actions, "before": before, "after": after, "after_unknown": {"later": True}}
     return {"resource_changes": [{"address": f"{type_}.it", "type": type_, "change": body}]}
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("DeleteLaunchTemplate, api error InvalidLaunchTemplateName.NotFoundException: ...", True),
+        ("ReplaceNetworkAclAssociation, exceeded maximum number of attempts, 3, ...", True),
+        ("DeleteVpc, api error DependencyViolation: The vpc has dependencies and cannot be deleted.", False),
+        ("DeleteBucket, api error BucketNotEmpty: The bucket you tried to delete is not empty", False),
+        ("Cannot delete protected DB Instance, please disable deletion protection", False),
+    ],
+)
+def test_only_a_lost_answer_is_asked_for_again(said: str, lost: bool) -> None:
+    assert bool(_LOST.search(said)) is lost
 
 
 @pytest.mark.parametrize(
