@@ -16,7 +16,12 @@ FORGOTTEN: Mapping[str, Mapping[str, str]] = {
         "performance_insights_retention_period": "moto does not tell it",
     },
     "aws_db_parameter_group": {"parameter": "moto does not tell which parameters were set by the user"},
-    "aws_eks_node_group": {"remote_access": "moto makes up an SSH key that nobody asked for"},
+    "aws_eks_cluster": {"access_config": "moto does not keep it", "upgrade_policy": "moto does not keep it"},
+    "aws_eks_node_group": {
+        "node_repair_config": "moto takes it with an update alone",
+        "remote_access": "moto makes up an SSH key that nobody asked for",
+        "update_config": "moto takes it with an update alone",
+    },
     "aws_kms_key": {"rotation_period_in_days": "moto tells that a key rotates, and not how often"},
     "aws_launch_template": {
         "tag_specifications": "moto tells a template's own tags as those of its machines"
@@ -61,10 +66,19 @@ def differences(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         forgotten = FORGOTTEN.get(each["type"], {})
         for name in sorted(before.keys() | after.keys()):
-            if name in forgotten or unknown.get(name):
+            if name in forgotten or _holds_unknown(unknown.get(name)):
                 continue
             if _plain(before.get(name), name, forgotten) != _plain(after.get(name), name, forgotten):
                 yield each["address"], name
+
+
+def _holds_unknown(told: Any) -> bool:
+    """Say whether anything in ``after_unknown`` is unknown; known blocks leave empty ones there, and ``false``."""
+    if isinstance(told, dict):
+        return any(map(_holds_unknown, told.values()))
+    if isinstance(told, list):
+        return any(map(_holds_unknown, told))
+    return bool(told)
 
 
 def _plain(value: Any, name: str, forgotten: Mapping[str, str]) -> Any:
