@@ -116,7 +116,8 @@ def ssh_comes_from_approved_ranges(account: Account) -> Iterator[Seen]:
 
     for group in account.every("ec2", "describe_security_groups", "SecurityGroups"):
         for rule in group["IpPermissions"]:
-            if not rule.get("FromPort", 0) <= 22 <= rule.get("ToPort", 65535) or rule["IpProtocol"] == "-1":
+            # A rule for every protocol has no ports.
+            if not rule.get("FromPort", 0) <= 22 <= rule.get("ToPort", 65535):
                 continue
             ranges = [each["CidrIp"] for each in rule["IpRanges"]]
             ranges += [each["CidrIpv6"] for each in rule["Ipv6Ranges"]]

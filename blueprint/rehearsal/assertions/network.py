@@ -64,7 +64,9 @@ def isolated_subnets_have_no_way_out(account: Account) -> Iterator[Seen]:
             for route in routes
             if route.get("NatGatewayId")
             or route.get("GatewayId", "").startswith("igw-")
+            or route.get("EgressOnlyInternetGatewayId")
             or route.get("DestinationCidrBlock") in WORLD
+            or route.get("DestinationIpv6CidrBlock") in WORLD
         ]
         yield subnet["SubnetId"], not out
 
@@ -110,11 +112,11 @@ def flow_logs_keep_everything(account: Account) -> Iterator[Seen]:
 def no_group_admits_the_world(account: Account) -> Iterator[Seen]:
     for group in _in_our_vpcs(account, "describe_security_groups", "SecurityGroups"):
         open_ports = [
-            rule.get("FromPort")
+            (rule.get("FromPort"), rule.get("ToPort"))
             for name, rule, cidr in _rules(account)
             if name == group["GroupName"] and cidr in WORLD
         ]
-        yield group["GroupName"], all(port in (80, 443) for port in open_ports)
+        yield group["GroupName"], all(ports in ((80, 80), (443, 443)) for ports in open_ports)
 
 
 @network("The database is reached by groups alone, by no address", about="aws:rds/instance:Instance")
@@ -124,7 +126,11 @@ def database_admits_groups_only(account: Account) -> Iterator[Seen]:
         for group in account.every("ec2", "describe_security_groups", "SecurityGroups", GroupIds=ids):
             rules = group["IpPermissions"]
             by_group = [pair for rule in rules for pair in rule["UserIdGroupPairs"]]
-            by_range = [r for rule in rules for r in (*rule["IpRanges"], *rule["Ipv6Ranges"])]
+            by_range = [
+                each
+                for rule in rules
+                for each in (*rule["IpRanges"], *rule["Ipv6Ranges"], *rule["PrefixListIds"])
+            ]
             yield group["GroupName"], len(by_group) == 1 and not by_range
 
 
@@ -152,7 +158,9 @@ def acls_refuse_administration(account: Account) -> Iterator[Seen]:
         open_ = [
             entry
             for entry in acl["Entries"]
-            if not entry["Egress"] and entry["RuleAction"] == "allow" and entry.get("CidrBlock") in WORLD
+            if not entry["Egress"]
+            and entry["RuleAction"] == "allow"
+            and {entry.get("CidrBlock"), entry.get("Ipv6CidrBlock")} & set(WORLD)
         ]
         ports = [
             entry.get("PortRange", {"From": 0, "To": 65535}) for entry in open_ if entry["Protocol"] == "6"
