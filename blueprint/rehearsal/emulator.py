@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from types import TracebackType
@@ -28,6 +29,8 @@ class Emulator:
     def __init__(self, *, account_id: str, port: int | None = None) -> None:
         self._account_id = account_id
         self._port = port or _free_port()
+        # Closed with the emulator; where it is kept, its own handle stays open.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.keep = False
 
     @property
@@ -55,7 +58,7 @@ class Emulator:
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             # A signal to us must not end it before we are done with it.
             start_new_session=True,
         )
@@ -66,10 +69,17 @@ class Emulator:
     ) -> None:
         if not self.keep or kind is not None:
             self._end()
+        self._errors.close()
 
     def alive(self) -> bool:
         """Say whether the process still runs."""
         return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote to its errors."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")[:300]
 
     def wait(self) -> None:
         """Return once it answers.

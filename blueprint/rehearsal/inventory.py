@@ -76,6 +76,7 @@ ROWS = (
     Row("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList", "Arn", everywhere=True),
     Row("kms", "list_aliases", "Aliases", "AliasName", _amazons),
     Row("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    Row("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     Row("logs", "describe_metric_filters", "metricFilters", "filterName"),
     Row("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
     Row("rds", "describe_db_snapshots", "DBSnapshots", "DBSnapshotIdentifier"),
@@ -116,6 +117,24 @@ def _keys(account: Account, region: str) -> Iterator[str]:
         known = account.client("kms", region).describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if known["KeyState"] != "PendingDeletion" and known["KeyManager"] != "AWS":
             yield str(key["KeyId"])
+
+
+SETTINGS = frozenset(
+    {
+        "aws:ebs/defaultKmsKey:DefaultKmsKey",
+        "aws:ebs/encryptionByDefault:EncryptionByDefault",
+        "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration",
+        "aws:iam/accountPasswordPolicy:AccountPasswordPolicy",
+    }
+)
+"""Settings of the account: they go back to AWS's own, and there is nothing that could be left."""
+
+
+def uncounted(after: Inventory, before: Inventory, account: Account) -> list[str]:
+    """Return the applied types of which the inventory sees none: neither themselves nor what they are a part of."""
+    names = {name for key, found in after.items() for name in found - before[key]}
+    seen = {each.type for each in account.applied if names & set(map(str, each.attributes.values()))}
+    return sorted({each.type for each in account.applied} - seen - SETTINGS)
 
 
 def more(after: Inventory, before: Inventory) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections import OrderedDict
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -96,17 +97,41 @@ def mend() -> None:
         setattr(owner, name, mended)
 
 
+_REMEMBERED = 5_000
+"""Answers that are kept: many more than forty callers have under way."""
+
+
 class OneAtATime:
-    """Serves one request at a time: moto's state is not guarded, and forty at once corrupt it now and then."""
+    """Serves one request at a time: moto's state is not guarded, and forty at once corrupt it now and then.
+
+    A request that is made again is answered as it was at first, and changes nothing: its first answer was lost on
+    the way, and a deletion would meet what it has deleted itself. AWS's SDKs give each request an id that stays
+    the same over its attempts (SDKs and Tools Reference Guide, "Retry behavior").
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._lock = threading.Lock()
+        self._answers: OrderedDict[str, tuple[str, list[tuple[str, str]], bytes]] = OrderedDict()
 
-    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         """Answer one request, whole."""
         with self._lock:
-            return list(self._app(environ, start_response))
+            request = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
+            status, headers, body = self._answers.get(request) or self._ask(environ)
+            # A failure of the server's own is worth another try.
+            if request and not status.startswith("5"):
+                self._answers[request] = status, headers, body
+                if len(self._answers) > _REMEMBERED:
+                    self._answers.popitem(last=False)
+        start_response(status, headers)
+        return [body]
+
+    def _ask(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+        told: list[Any] = []
+        body = b"".join(self._app(environ, lambda status, headers, *_: told.append((status, headers))))
+        ((status, headers),) = told[-1:]
+        return status, headers, body
 
 
 def main(port: int) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from blueprint import program
 from blueprint.environments import ROOT, project_name
 from blueprint.environments import configuration as configuration_of
+from blueprint.errors import BadInput
 from blueprint.graph import Graph
 from blueprint.rehearsal import inventory
 from blueprint.rehearsal.account import Account, Applied
@@ -29,9 +31,8 @@ from blueprint.rehearsal.translate import Answers, Configuration, translate, wit
 
 _BARE = {"terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}}}
 
-_LOST = re.compile(r"exceeded maximum number of attempts|NotFound|does not exist")
-"""What the provider says when it asks again for a deletion whose answer was lost on the way: it is done already.
-Under load the emulator loses one now and then. Anything else that a destroy refuses is refused for good."""
+# Most of the time is the provider's own waiting.
+_AT_ONCE = ("-auto-approve", "-input=false", "-parallelism=40")
 
 Tell = Callable[[str, int, int], None]
 """Told the phase, and how many resources of how many are done."""
@@ -61,24 +62,35 @@ class Rehearsing:
     terraform: Terraform
     emulator: Emulator
     configuration: Configuration
-    started: float
-    phase: str = ""
-    account: Account | None = field(default=None)
+    phase: str = "emulator"
+    account: Account | None = None
 
     def run(self) -> None:
-        """Go through the phases; the first that fails is the last."""
+        """Go through the phases; the first that fails is the last.
+
+        Raises:
+            PhaseFailed: the emulator does not answer, or refuses what is asked beside Terraform.
+        """
+        try:
+            self._go()
+        except (BotoCoreError, ClientError) as error:
+            raise PhaseFailed(f"{self.phase}: {error} (the emulator: {self.emulator.last_words()})") from None
+
+    def _go(self) -> None:
+        planned = self._leave_out()
         self._validate()
-        self._plan()
+        if not self.result.failed:
+            self._plan(len(planned))
         if self.result.failed or self.wish.plan_only:
             return
         before = inventory.take(self._empty_account())
-        self._apply()
+        self._apply(planned)
         if self.result.failed:
             return
         self.account = self._live_account()
         with self._phase("assert"):
             self.result.outcomes, self.result.not_asked = ask_all(self.account)
-            self._counted(before, self.account)
+            self._all_counted(before, self.account)
         self._second_plan()
         if not self.wish.keep:
             self._destroy(before, self.account)
@@ -86,7 +98,7 @@ class Rehearsing:
     @contextmanager
     def _phase(self, name: str, total: int = 0) -> Iterator[None]:
         if not self.emulator.alive():
-            raise PhaseFailed(f"{name}: the emulator died before it")
+            raise PhaseFailed(f"{name}: the emulator died before it: {self.emulator.last_words()}")
         began = time.monotonic()
         self.phase = name
         self.tell(name, 0, total)
@@ -95,39 +107,41 @@ class Rehearsing:
         finally:
             self.result.seconds[name] = time.monotonic() - began
 
-    def _validate(self) -> None:
-        """Check the arguments of everything, what this version of the provider does not know left out."""
+    def _leave_out(self) -> set[str]:
+        """Leave out what this version of the provider does not know, and return the addresses of the rest."""
         leaning = with_dependants(self.configuration, self.configuration.left_out)
         for each, on in sorted(leaning.items()):
             self.result.not_planned[self._name(each)] = self.configuration.left_out[on]
-        self._planned = set(self.configuration.resources) - set(leaning)
-        self.terraform.write(self.configuration.document(self._planned, _providers(self.graph)))
+        planned = set(self.configuration.resources) - set(leaning)
+        self.terraform.write(self.configuration.document(planned, _providers(self.graph)))
+        return planned
 
-    def _plan(self) -> None:
-        with self._phase("plan", len(self._planned)):
+    def _validate(self) -> None:
+        """Let the provider check every argument by itself, before anything is asked of AWS."""
+        with self._phase("validate"):
+            for diagnostic in self.terraform.validate():
+                self._fail("validate", self._refusal(diagnostic))
+
+    def _plan(self, total: int) -> None:
+        with self._phase("plan", total):
             for event in self._events("plan", "plan", "-input=false"):
                 if event["type"] == "planned_change":
                     self.result.planned.append(self._name(event["change"]["resource"]["addr"]))
 
-    def _apply(self) -> None:
+    def _apply(self, planned: set[str]) -> None:
         first = {
-            each: PLANNED_ONLY[type_]
-            for each in self._planned
-            if (type_ := each.partition(".")[0]) in PLANNED_ONLY
+            each: PLANNED_ONLY[type_] for each in planned if (type_ := each.partition(".")[0]) in PLANNED_ONLY
         }
         leaning = {
-            each: on
-            for each, on in with_dependants(self.configuration, first).items()
-            if each in self._planned
+            each: on for each, on in with_dependants(self.configuration, first).items() if each in planned
         }
         for each, on in sorted(leaning.items()):
             follows = "" if each == on else f"leans on {self.configuration.sources[on].name}: "
             self.result.planned_only[self._name(each)] = follows + first[on]
-        kept = self._planned - set(leaning)
+        kept = planned - set(leaning)
         self.terraform.write(self.configuration.document(kept, _providers(self.graph)))
         with self._phase("apply", len(kept)):
-            # Most of the time is the provider's own waiting, so many at once.
-            for event in self._events("apply", "apply", "-auto-approve", "-input=false", "-parallelism=40"):
+            for event in self._events("apply", "apply", *_AT_ONCE):
                 if event["type"] == "apply_complete":
                     self.result.applied.append(self._name(event["hook"]["resource"]["addr"]))
                     self.tell("apply", len(self.result.applied), len(kept))
@@ -150,32 +164,25 @@ class Rehearsing:
         total = len(self.result.applied)
         with self._phase("destroy", total):
             self.result.kept = {name: what for name, what in release(account) if what}
-            self._take_down(total)
-            refused = self.result.failed.get("destroy", [])
-            if refused and all(_LOST.search(each) for each in refused):
-                self.result.retried = self.result.failed.pop("destroy")
-                self._take_down(total)
+            for event in self._events("destroy", "destroy", *_AT_ONCE):
+                if event["type"] == "apply_complete":
+                    self.result.destroyed += 1
+                    self.tell("destroy", self.result.destroyed, total)
             if "destroy" not in self.result.failed:
                 left = inventory.more(inventory.take(account), before)
-                kept = tuple(what.rpartition(" ")[2] for what in self.result.kept.values())
-                self.result.left = [each for each in left if not each.endswith(kept or ("\0",))]
+                kept = {what.rpartition(" ")[2] for what in self.result.kept.values()}
+                self.result.left = [each for each in left if each.rpartition(" ")[2] not in kept]
 
-    def _take_down(self, total: int) -> None:
-        for event in self._events("destroy", "destroy", "-auto-approve", "-input=false", "-parallelism=40"):
-            if event["type"] == "apply_complete":
-                self.result.destroyed += 1
-                self.tell("destroy", self.result.destroyed, total)
-
-    def _counted(self, before: inventory.Inventory, account: Account) -> None:
-        """Fail where the inventory sees nothing of what was applied: then a destroy could not be judged."""
-        if not inventory.more(inventory.take(account), before):
-            self._fail("assert", "the inventory sees nothing of what was applied")
+    def _all_counted(self, before: inventory.Inventory, account: Account) -> None:
+        """Fail where the inventory does not see a kind of resource: then nobody would miss it, or find it."""
+        for type_ in inventory.uncounted(inventory.take(account), before, account):
+            self._fail("assert", f"{type_}: the inventory does not count it; give it a row in inventory.py")
 
     def _events(self, phase: str, *arguments: str) -> Iterator[dict[str, Any]]:
         """Run terraform, keep what it refuses under the phase, and yield the rest."""
         for event in self.terraform.events(*arguments, "-json"):
             if not self.emulator.alive():
-                raise PhaseFailed(f"{phase}: the emulator died")
+                raise PhaseFailed(f"{phase}: the emulator died: {self.emulator.last_words()}")
             if event["type"] == "diagnostic" and event["diagnostic"]["severity"] == "error":
                 self._fail(phase, self._refusal(event["diagnostic"]))
             elif event["type"] == "exit" and event["timed_out"]:
@@ -208,7 +215,7 @@ class Rehearsing:
         state = self.terraform.show("apply")
         applied = tuple(
             Applied(type=source.type, name=source.name, attributes=each["values"])
-            for each in state["values"]["root_module"]["resources"]
+            for each in state.get("values", {}).get("root_module", {}).get("resources", ())
             if (source := self.configuration.sources.get(each["address"]))
         )
         home, backup = _regions(self.graph)
@@ -240,6 +247,7 @@ def rehearse(wish: Wish, tell: Tell) -> tuple[Rehearsal, Emulator]:
             schema = terraform.schema()
             tell("record", 0, 0)
             graph = program.run(wish.environment, answer=Answers(schema), root=wish.root)
+            _regions(graph)
             configuration = translate(graph, schema)
             emulator.wait()
             result = Rehearsal(stack=graph.stack, provider=schema.version)
@@ -252,7 +260,6 @@ def rehearse(wish: Wish, tell: Tell) -> tuple[Rehearsal, Emulator]:
                 terraform=terraform,
                 emulator=emulator,
                 configuration=configuration,
-                started=started,
             )
             rehearsing.run()
             result.seconds["all"] = time.monotonic() - started
@@ -267,8 +274,14 @@ def _account_of(wish: Wish) -> str:
 
 
 def _regions(graph: Graph) -> tuple[str, str]:
-    """Return the home region and the backup region: those of the first and the last provider."""
+    """Return the home region and the backup region: those of the first and the last provider.
+
+    Raises:
+        BadInput: there is no provider with a region.
+    """
     regions = [provider.inputs["region"] for provider in _aws(graph)]
+    if not regions:
+        raise BadInput("the program declares no aws.Provider with a region: nothing of it could be applied")
     return regions[0], regions[-1]
 
 

@@ -37,8 +37,6 @@ class Rehearsal:
     """What stays behind on purpose."""
     left: list[str] = field(default_factory=list)
     """What stays behind and should not."""
-    retried: list[str] = field(default_factory=list)
-    """What a first destroy did not hear was gone; a second one found nothing of it."""
     destroyed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall-clock time by phase."""
@@ -54,7 +52,7 @@ class Rehearsal:
         ]
         found += [f"second plan: {what}" for what in self.drift]
         found += [f"destroy: left behind: {what}" for what in self.left]
-        if self.applied and len(self.applied) < LEAST_APPLIED * len(self.planned):
+        if "apply" in self.seconds and len(self.applied) < LEAST_APPLIED * len(self.planned):
             found.append(
                 f"apply: only {len(self.applied)} of {len(self.planned)} were applied: under {LEAST_APPLIED:.0%}"
             )
@@ -86,7 +84,6 @@ class Rehearsal:
             "not_asked": self.not_asked,
             "second_plan": self.drift,
             "destroyed": self.destroyed,
-            "retried": self.retried,
             "protected": sorted(self.protected),
             "kept_on_purpose": self.kept,
             "left_behind": self.left,

@@ -15,6 +15,7 @@ from blueprint.rehearsal.result import Rehearsal, grouped
 _PHASES = {
     "init": "Asking the provider for its schema",
     "record": "Running the program",
+    "validate": "Validating",
     "plan": "Planning",
     "apply": "Applying",
     "assert": "Looking at what is there",
@@ -62,8 +63,6 @@ def table(result: Rehearsal, console: Console) -> None:
         console.print(f"protected, because it holds data: {held}", markup=False, soft_wrap=True)
     for name, what in result.kept.items():
         console.print(f"stays behind on purpose: {name}: {what}", markup=False, soft_wrap=True)
-    for what in result.retried:
-        console.print(f"destroyed on the second try: {what}", markup=False, soft_wrap=True)
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     rows.add_column("phase")
     rows.add_column("seconds", justify="right")
@@ -78,6 +77,8 @@ def table(result: Rehearsal, console: Console) -> None:
 def _found(result: Rehearsal, phase: str) -> str:
     failed = f", {len(result.failed[phase])} refused" if phase in result.failed else ""
     match phase:
+        case "validate":
+            return f"{len(result.failed.get(phase, [])) or 'nothing'} refused"
         case "plan":
             return f"{len(result.planned)} resources planned, {len(result.not_planned)} not{failed}"
         case "apply":

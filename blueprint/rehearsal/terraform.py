@@ -119,6 +119,17 @@ class Terraform:
             timer.cancel()
             _end(process)
 
+    def validate(self) -> list[dict[str, Any]]:
+        """Return what is wrong with the configuration, by the provider's own checks."""
+        _, output = self._collect("validate", "validate", "-json")
+        try:
+            found = json.loads(output)["diagnostics"]
+        except (ValueError, KeyError):
+            raise PhaseFailed(
+                f"validate: terraform cannot tell what it thinks: {_last_line(output)}"
+            ) from None
+        return [each for each in found if each["severity"] == "error"]
+
     def show(self, phase: str, *plan: str) -> dict[str, Any]:
         """Return the state, or a plan that was kept in a file, as Terraform tells it to machines."""
         code, output = self._collect(phase, "show", "-json", *plan)
