@@ -4,7 +4,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: preview rehearse test check bench lock clean
+# A service is a project of its own: dependencies, locks, environment, tests.
+SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
+
+.PHONY: preview rehearse test check bench lock clean $(SERVICES:%=test-%) $(SERVICES:%=check-%) $(SERVICES:%=lock-%)
 .DEFAULT_GOAL := preview
 
 preview: $(VENV)/.ready    ## preview one environment and judge it: make preview ENV=prod
@@ -13,23 +16,33 @@ preview: $(VENV)/.ready    ## preview one environment and judge it: make preview
 rehearse: $(VENV)/.ready-dev ## apply one environment to an emulated AWS with the real provider (needs terraform or tofu)
 	@$(BIN)/blueprint rehearse $(ENV)
 
-test: $(VENV)/.ready-dev   ## every test
+test: $(VENV)/.ready-dev $(SERVICES:%=test-%) ## every test, of the platform and of each service
 	$(BIN)/pytest -n auto
 
-check: $(VENV)/.ready-dev  ## style and types
+$(SERVICES:%=test-%): test-%: services/%/.venv/.ready ## the tests of one service: make test-data_api
+	services/$*/.venv/bin/pytest -c services/pytest.ini --rootdir . tests/services/$*
+
+check: $(VENV)/.ready-dev $(SERVICES:%=check-%) ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+$(SERVICES:%=check-%): check-%: services/%/.venv/.ready
+	services/$*/.venv/bin/mypy --config-file services/mypy.ini services/$* tests/services/$*
+
 bench: $(VENV)/.ready-dev  ## stage times and growth, side by side in one run
 	$(BIN)/python tests/bench/preview.py
 
-lock: $(VENV)/.ready-dev   ## pin again what pyproject.toml admits
+lock: $(VENV)/.ready-dev $(SERVICES:%=lock-%) ## pin again what pyproject.toml admits
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
+$(SERVICES:%=lock-%): lock-%: $(VENV)/.ready-dev
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header services/$*/pyproject.toml -o services/$*/requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --extra dev -c services/$*/requirements.lock services/$*/pyproject.toml -o services/$*/requirements-dev.lock
+
 clean:                     ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) services/*/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the PATH; install Python 3.11 or newer and name it: make PYTHON=python3.12" >&2; exit 2; }
@@ -44,4 +57,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo "Installing what the tests need"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+services/%/.venv/bin/python: | $(VENV)/bin/python
+	$(PYTHON) -m venv services/$*/.venv
+
+.PRECIOUS: services/%/.venv/bin/python
+.SECONDEXPANSION:
+services/%/.venv/.ready: services/$$*/requirements-dev.lock | services/$$*/.venv/bin/python
+	@echo "Installing what $* needs"
+	@services/$*/.venv/bin/pip install --quiet --disable-pip-version-check -r services/$*/requirements-dev.lock
 	@touch $@

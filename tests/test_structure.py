@@ -32,7 +32,7 @@ MAY_IMPORT = {
 
 
 def python_files(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if ".venv" not in path.parts)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -43,6 +43,15 @@ def imported(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide who knows whom"
             yield (node.module or "").partition(".")[0]
+
+
+def services_imported(path: Path) -> Iterator[str]:
+    """Yield the service that each ``services.…`` import of a file names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("services."))
 
 
 @pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
@@ -77,7 +86,7 @@ def test_the_program_is_settings_in_platform_out() -> None:
 
 def test_every_module_says_its_idea_in_its_first_line() -> None:
     silent = []
-    for folder in ("components", "stacks", "policies", "blueprint"):
+    for folder in ("components", "stacks", "policies", "blueprint", "services"):
         for path in python_files(folder):
             docstring = ast.get_docstring(ast.parse(path.read_text()))
             if not docstring or not docstring.splitlines()[0].rstrip().endswith((".", ":", "`` and alike.")):
@@ -85,9 +94,18 @@ def test_every_module_says_its_idea_in_its_first_line() -> None:
     assert silent == []
 
 
+def test_a_service_knows_nothing_of_the_platform_and_of_no_other_service() -> None:
+    platform = PULUMI | {"components", "stacks", "policies", "blueprint", "machinery", "controls", "tests"}
+    for path in python_files("services"):
+        assert not platform & set(imported(path)), path
+        own = path.relative_to(ROOT / "services").parts[0]
+        strangers = set(services_imported(path)) - {own, "shared"}
+        assert not strangers, f"{path} imports {strangers}"
+
+
 def test_no_file_names_a_package_registry() -> None:
     # Locks are compiled without index lines, so the repository works behind any mirror.
-    for lock in ROOT.glob("requirements*.lock"):
+    for lock in [*ROOT.glob("requirements*.lock"), *ROOT.glob("services/*/requirements*.lock")]:
         assert "://" not in lock.read_text(), lock
 
 

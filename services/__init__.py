@@ -1,0 +1,1 @@
+"""What runs on the platform: programs that import nothing of the rest and carry their own dependencies."""

@@ -1,0 +1,1 @@
+"""Tests of the services, each run in the service's own environment."""
