@@ -1,0 +1,280 @@
+"""A hardened workload: a service that stays, or a job that ends; everything of ours that runs is one of the two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import Service, ServiceAccount
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+
+from components.documents import Statement
+from components.pod_identity import PodIdentity
+from components.pod_network import Peer, network_policy
+from components.pods import Container, pod_spec
+
+LEAST_REPLICAS = 2
+"""One machine may fail, or be replaced, without anybody noticing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What the pods may do in AWS, as themselves."""
+
+    cluster_name: pulumi.Input[str]
+    about: str
+    permissions_boundary_arn: pulumi.Input[str]
+    statements: Sequence[Statement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Where a service says that it lives and that it is ready, over HTTPS on its own port."""
+
+    live: str = "/health"
+    ready: str = "/ready"
+
+
+class ServiceWorkload(pulumi.ComponentResource):
+    """Two or more replicas over zones, behind a name in the cluster.
+
+    Attributes:
+        name: Name of the app, its service account and its service.
+        namespace: Where it runs.
+        port: Where it is called.
+    """
+
+    name: str
+    namespace: str
+    port: int
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        namespace: str,
+        container: Container,
+        replicas: int,
+        reached_by: Sequence[Peer],
+        reaches: Sequence[Peer],
+        probe: Probe,
+        rights: Rights | None = None,
+        needs: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the service.
+
+        Args:
+            name: Name of the app; also of its service account and of its service in the cluster.
+            namespace: A namespace that refuses everything by default (``components.namespaces``).
+            container: What runs; it must listen on a port, with TLS.
+            replicas: How many, two or more.
+            reached_by: Who may call it.
+            reaches: Whom it may call, beside the name service.
+            probe: Where it tells its health.
+            rights: What it may do in AWS; without any it has no role.
+            needs: What must be there before its pods are admitted: the namespace and its rules.
+            opts: Options of the component, with the cluster's provider.
+
+        Raises:
+            ValueError: there are too few replicas, or the container does not listen.
+        """
+        super().__init__("secureml:workload:ServiceWorkload", name, None, opts)
+        if replicas < LEAST_REPLICAS:
+            raise ValueError(f"replicas is {replicas}; write {LEAST_REPLICAS} or more: one machine may fail")
+        if container.port is None:
+            raise ValueError("container.port is missing; a service listens, with TLS")
+        self.name, self.namespace, self.port = name, namespace, container.port
+        surroundings = _Surroundings(self, name, namespace, rights, needs)
+        surroundings.policy(reached_by, reaches)
+        labels = {"app": name}
+        deployment = Deployment(
+            f"{name}-deployment",
+            metadata=surroundings.metadata(),
+            spec={
+                "replicas": replicas,
+                "revisionHistoryLimit": 5,
+                "progressDeadlineSeconds": 600,
+                "selector": {"matchLabels": labels},
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": pod_spec(
+                        name, container, restart="Always", spread=True, probes=_probes(probe, container.port)
+                    ),
+                },
+            },
+            opts=surroundings.opts,
+        )
+        PodDisruptionBudget(
+            f"{name}-budget",
+            metadata=surroundings.metadata(),
+            spec={"maxUnavailable": 1, "selector": {"matchLabels": labels}},
+            opts=surroundings.under,
+        )
+        Service(
+            f"{name}-service",
+            metadata=surroundings.metadata(),
+            spec={
+                "type": "ClusterIP",
+                "selector": labels,
+                "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        )
+        self.register_outputs({"name": name, "namespace": namespace, "port": container.port})
+
+
+class JobWorkload(pulumi.ComponentResource):
+    """One run to an end: with a deadline, and gone some time after it.
+
+    Attributes:
+        name: Name of the app and of its service account.
+        namespace: Where it runs.
+    """
+
+    name: str
+    namespace: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        namespace: str,
+        container: Container,
+        deadline_seconds: int,
+        keep_seconds: int,
+        retries: int,
+        reaches: Sequence[Peer],
+        rights: Rights | None = None,
+        needs: Sequence[pulumi.Resource] = (),
+        suspended: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the job.
+
+        Args:
+            name: Name of the app; also of its service account.
+            namespace: A namespace that refuses everything by default (``components.namespaces``).
+            container: What runs.
+            deadline_seconds: After this long it is stopped, retries included.
+            keep_seconds: How long it can be looked at after its end.
+            retries: How often it is started again after a failure, 0 to 6.
+            reaches: Whom it may call, beside the name service; nobody calls a job.
+            rights: What it may do in AWS; without any it has no role.
+            needs: What must be there before its pods are admitted: the namespace and its rules.
+            suspended: A template that people start by ``kubectl create job --from``-like means, or at once.
+            opts: Options of the component, with the cluster's provider.
+
+        Raises:
+            ValueError: a number is out of its bounds.
+        """
+        super().__init__("secureml:workload:JobWorkload", name, None, opts)
+        if not 1 <= deadline_seconds <= _LONGEST_RUN_SECONDS:
+            raise ValueError(f"deadline_seconds is {deadline_seconds}; write 1 to {_LONGEST_RUN_SECONDS}")
+        if not 0 <= keep_seconds <= _LONGEST_KEEP_SECONDS:
+            raise ValueError(f"keep_seconds is {keep_seconds}; write 0 to {_LONGEST_KEEP_SECONDS}")
+        if not 0 <= retries <= 6:
+            raise ValueError(f"retries is {retries}; write 0 to 6")
+        self.name, self.namespace = name, namespace
+        surroundings = _Surroundings(self, name, namespace, rights, needs)
+        surroundings.policy((), reaches)
+        Job(
+            f"{name}-job",
+            metadata=surroundings.metadata(),
+            spec={
+                "activeDeadlineSeconds": deadline_seconds,
+                "ttlSecondsAfterFinished": keep_seconds,
+                "backoffLimit": retries,
+                "suspend": suspended,
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": pod_spec(name, container, restart="Never", spread=False),
+                },
+            },
+            opts=surroundings.opts,
+        )
+        self.register_outputs({"name": name, "namespace": namespace})
+
+
+_LONGEST_RUN_SECONDS = 14 * 24 * 3600
+_LONGEST_KEEP_SECONDS = 7 * 24 * 3600
+
+
+class _Surroundings:
+    """What a workload stands in: its service account, its role and its network policy."""
+
+    def __init__(
+        self,
+        parent: pulumi.ComponentResource,
+        name: str,
+        namespace: str,
+        rights: Rights | None,
+        needs: Sequence[pulumi.Resource],
+    ) -> None:
+        self._parent, self._name, self._namespace = parent, name, namespace
+        self._calls_aws = rights is not None
+        self.under = pulumi.ResourceOptions(parent=parent, depends_on=list(needs))
+        account = ServiceAccount(
+            f"{name}-account",
+            metadata=self.metadata(),
+            automount_service_account_token=False,
+            opts=self.under,
+        )
+        self._ready: list[pulumi.Resource] = [account]
+        if rights:
+            self._ready.append(
+                PodIdentity(
+                    f"{name}-identity",
+                    cluster_name=rights.cluster_name,
+                    namespace=namespace,
+                    service_account=name,
+                    about=rights.about,
+                    permissions_boundary_arn=rights.permissions_boundary_arn,
+                    statements=rights.statements,
+                    opts=pulumi.ResourceOptions(parent=parent),
+                )
+            )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return name, namespace and labels."""
+        return {"name": self._name, "namespace": self._namespace, "labels": {"app": self._name}}
+
+    def policy(self, reached_by: Sequence[Peer], reaches: Sequence[Peer]) -> None:
+        """Write down whom the pods talk to, before there are any."""
+        self._ready.append(
+            NetworkPolicy(
+                f"{self._name}-network",
+                metadata=self.metadata(),
+                spec=network_policy(
+                    self._name, reached_by=reached_by, reaches=reaches, calls_aws=self._calls_aws
+                ),
+                opts=self.under,
+            )
+        )
+
+    @property
+    def opts(self) -> pulumi.ResourceOptions:
+        """Options of the pods' owner: after everything that guards it."""
+        return pulumi.ResourceOptions(parent=self._parent, depends_on=self._ready)
+
+
+def _probes(probe: Probe, port: int) -> dict[str, Any]:
+    def asked(path: str, period_seconds: int, failures: int) -> dict[str, Any]:
+        return {
+            "httpGet": {"path": path, "port": port, "scheme": "HTTPS"},
+            "periodSeconds": period_seconds,
+            "timeoutSeconds": 3,
+            "failureThreshold": failures,
+        }
+
+    return {
+        "startupProbe": asked(probe.live, 5, 24),
+        "livenessProbe": asked(probe.live, 10, 3),
+        "readinessProbe": asked(probe.ready, 5, 2),
+    }
