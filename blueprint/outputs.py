@@ -67,7 +67,12 @@ _SHAPES: dict[str, _Shape] = {
         physical="",
         more={"allocationId": "eipalloc-{hex17}", "publicIp": "{public_ip}"},
     ),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint", prefixListId="pl-{hex8}"),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2(
+        "vpce",
+        "vpc-endpoint",
+        prefixListId="pl-{hex8}",
+        dnsEntries=[{"dnsName": "*.{id}-{hex8}.s3.{region}.vpce.amazonaws.com"}],
+    ),
     "aws:ec2/flowLog:FlowLog": _ec2("fl", "vpc-flow-log"),
     "aws:ec2/launchTemplate:LaunchTemplate": _ec2(
         "lt", "launch-template", name="{name}", latestVersion=1, defaultVersion=1

@@ -8,6 +8,7 @@ from stacks.parts.access import bastion_of
 from stacks.parts.cluster import cluster_of
 from stacks.parts.data import data_api_boundary, database_of
 from stacks.parts.foundation import lay
+from stacks.parts.services import services_of
 from stacks.settings import Settings
 
 
@@ -18,6 +19,7 @@ def build(settings: Settings) -> None:
     bastion = bastion_of(base)
     database = database_of(base, data_api)
     cluster = cluster_of(base, data_api)
+    services_of(base, cluster, data_api, database)
 
     pulumi.export("bastion_address", bastion.public_ip)
     pulumi.export("cluster_endpoint", cluster.endpoint)

@@ -21,6 +21,7 @@ from stacks.sections.logs import Alerts, Retention
 from stacks.sections.network import Network
 from stacks.sections.residency import Residency
 from stacks.sections.section import Section
+from stacks.sections.services import Services
 
 Environment = Literal["dev", "staging", "prod"]
 ProfileName = Literal["baseline", "hipaa", "pci", "gdpr", "finance", "education", "government", "energy"]
@@ -46,6 +47,7 @@ class Settings(Section):
     alerts: Alerts
     keys: Keys = Field(default_factory=Keys)
     training: Training = Field(default_factory=Training)
+    services: Services = Field(default_factory=Services)
 
     @property
     def floors(self) -> Profile:
@@ -108,6 +110,17 @@ class Settings(Section):
             if pool.zone and existing and zones.index(pool.zone) >= len(existing.isolated_subnet_ids):
                 raise wrong(
                     place, "has no isolated subnet; list one a zone in network.existing, in their order"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _gpus_come_from_a_pool(self) -> Settings:
+        for name in ("trainer", "redteam"):
+            job = getattr(self.services, name)
+            if job and job.gpus and not self.training.pools:
+                raise wrong(
+                    f"services.{name}.gpus",
+                    "has no machines: training.pools is empty; add a pool, or write 0",
                 )
         return self
 

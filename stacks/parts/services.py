@@ -1,0 +1,254 @@
+"""What runs on the platform: closed namespaces, the gate of the cluster, and the services that the settings name."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.addressing import TierPlan
+from components.admission import AdmissionRules
+from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess
+from components.database import Database
+from components.ml_jobs import Models, Place, RedTeam, Run, Trainer
+from components.model_signing import ModelSigningKey
+from components.namespaces import ClosedNamespace, Quota
+from components.pod_network import Addresses, Pods
+from components.pods import Image, Size
+from components.rights import Secrets
+from components.s3_endpoint import S3Endpoint
+from components.serving import Entrance, Gateway
+from stacks.parts.cluster import DATA_API_PORT, ClusterHandles
+from stacks.parts.foundation import Foundation
+from stacks.sections.services import Job, Service
+
+GATEWAY_PORT = 8443
+
+_HTTPS, _POSTGRESQL = 443, 5432
+
+_MOST_REFUSALS_PER_5MIN = 20
+"""A caller with a wrong purpose tries a few times; a script tries on."""
+
+
+def services_of(
+    base: Foundation,
+    cluster: ClusterHandles,
+    data_api: DataApiBoundary,
+    database: Database,
+    entrance: Entrance | None = None,
+) -> None:
+    """Build the gate and what the settings name."""
+    rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
+    _Services(base, cluster, rules).build(data_api, database, entrance)
+
+
+def _inside(base: Foundation, cluster: ClusterHandles) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(providers=[base.regions.home, cluster.kubernetes])
+
+
+class _Services:
+    def __init__(self, base: Foundation, cluster: ClusterHandles, rules: AdmissionRules) -> None:
+        self._base, self._cluster, self._rules = base, cluster, rules
+        self._opts = _inside(base, cluster)
+        self._vpc = base.settings.network.cidr_block
+        self._models = Models(
+            bucket=base.buckets.models.bucket,
+            bucket_arn=base.buckets.models.arn,
+            key_arn=base.keys.models_arn,
+        )
+
+    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance | None) -> None:
+        asked = self._base.settings.services
+        if asked.data_api:
+            self._data_api(asked.data_api, data_api, database)
+        if not (asked.trainer or asked.redteam):
+            return
+        s3 = self._s3()
+        if asked.trainer:
+            Trainer(
+                "trainer",
+                place=self._place("training", asked.trainer, s3),
+                run=self._run("trainer", asked.trainer),
+                models=self._models,
+                epsilon=asked.trainer.epsilon,
+                delta=asked.trainer.delta,
+                opts=self._opts,
+            )
+        if asked.redteam:
+            key = self._signing_key()
+            RedTeam(
+                "redteam",
+                place=self._place("redteam", asked.redteam, s3),
+                run=self._run("redteam", asked.redteam),
+                models=self._models,
+                signing_key_arn=key.arn,
+                opts=self._opts,
+            )
+            if asked.gateway:
+                self._gateway(asked.gateway, key, s3, entrance)
+
+    def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> None:
+        base = self._base
+        namespace = self._namespace("data-api", _quota(asked))
+        DataApiService(
+            "data-api",
+            cluster_name=self._cluster.name,
+            namespace=namespace.name,
+            needs=[*self._rules.ready, *namespace.ready],
+            image=self._image("data-api", asked.image),
+            size=_size(asked),
+            replicas=asked.replicas,
+            port=DATA_API_PORT,
+            reached_by=[
+                Pods(namespace="training", app="trainer", port=DATA_API_PORT),
+                Pods(namespace="redteam", app="redteam", port=DATA_API_PORT),
+            ],
+            database=DatabaseAccess(
+                address=database.endpoint_address,
+                resource_id=database.resource_id,
+                network=[Addresses(cidr=cidr, port=_POSTGRESQL) for cidr in self._isolated()],
+            ),
+            security_group_id=boundary.security_group_id,
+            node_security_group_id=self._cluster.node_security_group_id,
+            secrets=self._secrets("data-api"),
+            audit=AuditLog(
+                name=f"/{base.prefix}/data-api/audit",
+                key_arn=base.keys.logs_arn,
+                retention_days=base.settings.retention.log_days,
+                alarm_topic_arn=base.alerts.arn,
+                most_refusals_per_5min=_MOST_REFUSALS_PER_5MIN,
+            ),
+            token_issuer=self._cluster.oidc_issuer,
+            aws_endpoints=self._aws(),
+            account_id=base.settings.account_id,
+            region=base.home_region,
+            permissions_boundary_arn=base.roles.boundary_arn,
+            opts=self._opts,
+        )
+
+    def _gateway(
+        self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance | None
+    ) -> None:
+        base = self._base
+        namespace = self._namespace("serving", _quota(asked))
+        Gateway(
+            "gateway",
+            cluster_name=self._cluster.name,
+            namespace=namespace.name,
+            needs=[*self._rules.ready, *namespace.ready],
+            image=self._image("gateway", asked.image),
+            size=_size(asked),
+            replicas=asked.replicas,
+            port=GATEWAY_PORT,
+            models=self._models,
+            verification_key_arn=key.arn,
+            secrets=self._secrets("gateway"),
+            aws_endpoints=self._aws(),
+            s3_url=s3.url,
+            entrance=entrance,
+            node_security_group_id=self._cluster.node_security_group_id,
+            log_group_name=f"/{base.prefix}/gateway/queries",
+            logs_key_arn=base.keys.logs_arn,
+            log_retention_days=base.settings.retention.log_days,
+            region=base.home_region,
+            permissions_boundary_arn=base.roles.boundary_arn,
+            opts=self._opts,
+        )
+
+    def _place(self, namespace: str, asked: Job, s3: S3Endpoint) -> Place:
+        jobs = asked.jobs_at_once
+        made = self._namespace(
+            namespace,
+            Quota(
+                cpu=f"{jobs * asked.cpu_millicores}m",
+                memory=f"{jobs * asked.memory_mb}Mi",
+                pods=jobs,
+                gpus=asked.gpu_quota,
+            ),
+        )
+        return Place(
+            cluster_name=self._cluster.name,
+            namespace=made.name,
+            needs=[*self._rules.ready, *made.ready],
+            data_api=Pods(namespace="data-api", app="data-api", port=DATA_API_PORT),
+            aws_endpoints=self._aws(),
+            s3_url=s3.url,
+            region=self._base.home_region,
+            permissions_boundary_arn=self._base.roles.boundary_arn,
+        )
+
+    def _run(self, service: str, asked: Job) -> Run:
+        size = Size(
+            cpu=f"{asked.cpu_millicores}m",
+            memory=f"{asked.memory_mb}Mi",
+            disk=f"{asked.scratch_gb}Gi",
+            gpus=asked.gpus,
+        )
+        return Run(
+            image=self._image(service, asked.image), size=size, deadline_seconds=asked.deadline_hours * 3600
+        )
+
+    def _namespace(self, name: str, quota: Quota) -> ClosedNamespace:
+        return ClosedNamespace(
+            name,
+            namespace=name,
+            kubernetes_version=self._base.settings.cluster.kubernetes_version,
+            quota=quota,
+            opts=self._opts,
+        )
+
+    def _signing_key(self) -> ModelSigningKey:
+        base = self._base
+        return ModelSigningKey(
+            f"{base.prefix}-models-signing",
+            cluster_name=self._cluster.name,
+            namespace="redteam",
+            service_account="redteam",
+            administrator_arns=[base.roles.role_arns["operator"], base.roles.role_arns["break-glass"]],
+            deletion_window_days=base.settings.keys.deletion_window_days,
+            account_id=base.settings.account_id,
+            region=base.home_region,
+            opts=base.regions.at_home,
+        )
+
+    def _s3(self) -> S3Endpoint:
+        base = self._base
+        return S3Endpoint(
+            f"{base.prefix}-s3",
+            vpc_id=base.network.vpc_id,
+            subnet_ids=base.network.private_subnet_ids,
+            endpoint_security_group_id=base.network.endpoint_security_group_id,
+            account_id=base.settings.account_id,
+            region=base.home_region,
+            opts=base.regions.at_home,
+        )
+
+    def _image(self, service: str, digest: str) -> Image:
+        return Image(repository_url=self._cluster.repository_urls[service], digest=digest)
+
+    def _secrets(self, service: str) -> Secrets:
+        base = self._base
+        return Secrets(
+            prefix=f"{base.prefix}/{service}/",
+            account_id=base.settings.account_id,
+            region=base.home_region,
+            key_arn=base.keys.platform_arn,
+        )
+
+    def _aws(self) -> Addresses:
+        return Addresses(cidr=self._vpc, port=_HTTPS)
+
+    def _isolated(self) -> tuple[str, ...]:
+        """Return where the database is; of a VPC that was brought, only its range is known."""
+        network = self._base.settings.network
+        if network.existing:
+            return (self._vpc,)
+        return TierPlan.split(self._vpc, zones=len(network.zones)).isolated
+
+
+def _size(asked: Service) -> Size:
+    return Size(cpu=f"{asked.cpu_millicores}m", memory=f"{asked.memory_mb}Mi")
+
+
+def _quota(asked: Service) -> Quota:
+    """Return room for all replicas, and for the one more that a new version begins with."""
+    pods = asked.replicas + 1
+    return Quota(cpu=f"{pods * asked.cpu_millicores}m", memory=f"{pods * asked.memory_mb}Mi", pods=pods)
