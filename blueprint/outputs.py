@@ -255,6 +255,8 @@ def resolve(resource: Resource, provider_inputs: Mapping[str, Any]) -> tuple[str
     Region and account come from the resource's own ``region``, then from its provider's ``region`` and first
     ``allowedAccountIds``. A type that is not in the table gets its name as the id and a generic ARN.
     """
+    if resource.type.startswith("kubernetes:") and "kind" in resource.inputs:
+        return _kubernetes(resource)
     shape = _SHAPES.get(resource.type) or _generic(resource.type)
     facts = _facts(resource, provider_inputs, shape)
     facts["id"] = _fill(shape.id, facts, resource.inputs)
@@ -274,6 +276,16 @@ def together(computed: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str
         else inputs.get(key, computed.get(key))
         for key in (*computed, *(key for key in inputs if key not in computed))
     }
+
+
+def _kubernetes(resource: Resource) -> tuple[str, dict[str, Any]]:
+    """Name a Kubernetes object as its provider does: after its logical name and eight random characters."""
+    metadata = resource.inputs.get("metadata")
+    given = dict(metadata) if isinstance(metadata, dict) else {}
+    digest = hashlib.sha256(resource.urn.encode()).hexdigest()
+    metadata = {"name": f"{resource.name}-{digest[:8]}", **given}
+    made_id = f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else metadata["name"]
+    return made_id, {"id": made_id, **resource.inputs, "metadata": metadata}
 
 
 def _generic(type_token: str) -> _Shape:

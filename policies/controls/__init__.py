@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from controls import acc, dat, iam, key, net, res, sto
+from controls import acc, dat, eks, eks_access, eks_admission, eks_pods, gpu, iam, key, net, res, sto
 from machinery.control import Control
 
+_MODULES = (net, acc, iam, key, dat, sto, eks, eks_pods, eks_access, eks_admission, gpu, res)
+
 CATALOGUE: tuple[Control, ...] = tuple(
-    control for family in (net, acc, iam, key, dat, sto, res) for control in family.catalogue.controls
+    control for module in _MODULES for control in module.catalogue.controls
 )
 """Every control of the pack, family by family."""

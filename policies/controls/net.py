@@ -204,7 +204,7 @@ def subnet_gives_no_public_addresses(subnet: Resource) -> Outcomes:
 )
 def isolated_subnets_have_no_way_out(subnet: Resource, stack: Stack) -> Outcomes:
     if is_isolated(subnet, stack):
-        yield from _each_route(subnet, stack, lambda route: _way_out(subnet, route))
+        yield from each_route(subnet, stack, lambda route: _way_out(subnet, route))
 
 
 _WAYS_OUT = (
@@ -230,7 +230,7 @@ def _way_out(subnet: Resource, route: Node) -> Outcomes:
         yield subnet.violation("", "has a route through an appliance that may lead out")
 
 
-def _each_route(subnet: Resource, stack: Stack, judge: Callable[[Node], Outcomes]) -> Outcomes:
+def each_route(subnet: Resource, stack: Stack, judge: Callable[[Node], Outcomes]) -> Outcomes:
     """Judge every route that a subnet's traffic may take, wherever it is written."""
     associations = stack.referrers(subnet, "subnetId", ASSOCIATION)
     vpcs = stack.targets(subnet, "vpcId", *VPCS)
@@ -519,7 +519,7 @@ def each_zone_goes_out_by_itself(vpc: Resource, stack: Stack) -> Outcomes:
         yield vpc.violation("", "sends a zone out through another zone's NAT gateway")
         return
     for subnet in subnets:
-        yield from _each_route(subnet, stack, partial(_goes_out_at_home, subnet, stack))
+        yield from each_route(subnet, stack, partial(_goes_out_at_home, subnet, stack))
 
 
 def _goes_out_at_home(subnet: Resource, stack: Stack, route: Node) -> Outcomes:

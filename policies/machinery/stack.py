@@ -147,6 +147,8 @@ _IDENTIFIERS: dict[str, tuple[str, ...]] = {
     "aws:docdb/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:neptune/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
+    "aws:eks/cluster:Cluster": ("name", "arn", "id"),
+    "aws:ec2/launchTemplate:LaunchTemplate": ("name", "arn", "id"),
 }
 
 

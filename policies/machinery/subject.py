@@ -118,6 +118,14 @@ class Node:
                 raise Malformed(node.path)
         return nodes
 
+    def part(self, path: str) -> Node:
+        """Return what stands at ``path`` as a node of its own; a missing part has nothing in it.
+
+        Raises:
+            UnknownReference: it is unknown.
+        """
+        return Node(self.reference(path), self._at(path))
+
     def texts(self, path: str) -> list[tuple[str, str]]:
         """Return ``(path, text)`` of each text in the list at ``path``; one text counts as a list of one.
 
