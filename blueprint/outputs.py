@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blueprint.graph import Resource
+from blueprint.graph import SIGNATURE, Resource
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def resolve(resource: Resource, provider_inputs: Mapping[str, Any]) -> tuple[str
     Region and account come from the resource's own ``region``, then from its provider's ``region`` and first
     ``allowedAccountIds``. A type that is not in the table gets its name as the id and a generic ARN.
     """
-    if resource.type.startswith("kubernetes:") and "kind" in resource.inputs:
+    if resource.type.startswith("kubernetes:"):
         return _kubernetes(resource)
     shape = _SHAPES.get(resource.type) or _generic(resource.type)
     facts = _facts(resource, provider_inputs, shape)
@@ -279,13 +279,25 @@ def together(computed: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str
 
 
 def _kubernetes(resource: Resource) -> tuple[str, dict[str, Any]]:
-    """Name a Kubernetes object as its provider does: after its logical name and eight random characters."""
-    metadata = resource.inputs.get("metadata")
-    given = dict(metadata) if isinstance(metadata, dict) else {}
+    """Return ``namespace/name`` as the id of a Kubernetes object, as its provider does."""
+    known = known_before(resource)
+    metadata = known.get("metadata")
+    names = [metadata.get("namespace"), metadata.get("name")] if isinstance(metadata, dict) else []
+    made_id = "/".join(name for name in names if isinstance(name, str)) or resource.name
+    return made_id, {"id": made_id, **known}
+
+
+def known_before(resource: Resource) -> dict[str, Any]:
+    """Return the outputs that are known at the engine's preview: the inputs, and the name of a Kubernetes object.
+
+    Its provider makes the name up itself: the logical name and eight random characters.
+    """
+    metadata = resource.inputs.get("metadata", {})
+    is_object = resource.type.startswith("kubernetes:") and "kind" in resource.inputs
+    if not is_object or not isinstance(metadata, dict) or SIGNATURE in metadata:
+        return dict(resource.inputs)
     digest = hashlib.sha256(resource.urn.encode()).hexdigest()
-    metadata = {"name": f"{resource.name}-{digest[:8]}", **given}
-    made_id = f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else metadata["name"]
-    return made_id, {"id": made_id, **resource.inputs, "metadata": metadata}
+    return {**resource.inputs, "metadata": {"name": f"{resource.name}-{digest[:8]}", **metadata}}
 
 
 def _generic(type_token: str) -> _Shape:

@@ -176,7 +176,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
             known_id = str(uuid.uuid5(uuid.NAMESPACE_URL, asked.urn))
             return replace(asked, id=UNKNOWN if self.unknowns else known_id, outputs=dict(asked.inputs))
         if self.unknowns:
-            return replace(asked, outputs=dict(asked.inputs))
+            return replace(asked, outputs=aws_outputs.known_before(asked))
         with self._lock:
             provider = self.recorded.get(asked.provider_urn)
         made_id, made_outputs = self._give(asked, provider.inputs if provider else {})

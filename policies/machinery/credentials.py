@@ -51,7 +51,7 @@ _ASSIGNED = re.compile(
 _FLAG = re.compile(r"(?<!\S)--?([A-Za-z][\w-]{0,60})[ =]{1,16}[\"'\\]{0,8}([^\s\"'\\-][^\s\"'\\]{3,200})")
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_PASSWORDS = frozenset({"password", "passwd", "pwd", "pass", "passphrase"})
+_PASSWORDS = frozenset({"password", "passwd", "pwd", "pass", "passphrase", "pgpassword"})
 _SECRETS = _PASSWORDS | {"secret", "token", "credential", "apikey", "accesskey", "secretkey"}
 _KEYS = frozenset(
     {"api", "access", "secret", "private", "account", "shared", "license", "signing", "auth", "master"}

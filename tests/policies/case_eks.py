@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pulumi
@@ -150,14 +149,10 @@ def addon(configuration: Any = None, *, name: str = "vpc-cni", fargate: bool = F
 def two_clusters(*addons: str) -> Program:
     def program() -> None:
         for name in ("one", "two"):
-            made = aws.eks.Cluster(
-                name, name=name, role_arn=ROLE, vpc_config={"subnet_ids": ["subnet-0abc"]}
-            )
+            made = aws.eks.Cluster(name, name=name, role_arn=ROLE, vpc_config={"subnet_ids": ["subnet-0abc"]})
             if name in addons:
                 text = json.dumps({"enableNetworkPolicy": "true"})
-                aws.eks.Addon(
-                    name, cluster_name=made.name, addon_name="vpc-cni", configuration_values=text
-                )
+                aws.eks.Addon(name, cluster_name=made.name, addon_name="vpc-cni", configuration_values=text)
 
     return program
 
@@ -203,9 +198,7 @@ def administrator(
         role = aws.iam.Role("role", assume_role_policy=document)
         principal = role.arn
         if entry:
-            principal = aws.eks.AccessEntry(
-                "entry", cluster_name="ml", principal_arn=role.arn
-            ).principal_arn
+            principal = aws.eks.AccessEntry("entry", cluster_name="ml", principal_arn=role.arn).principal_arn
         associated(principal, policy, scope)
 
     return program
@@ -319,7 +312,9 @@ _MACHINES: list[Case] = [
         "blockDeviceMappings[1].ebs.encrypted",
     ),
     case("EKS-06", from_template(), from_template(key_name="admin"), "keyName"),
-    case("EKS-06", node_class(role="x"), node_class(metadataOptions={"httpTokens": "optional"}), "httpTokens"),
+    case(
+        "EKS-06", node_class(role="x"), node_class(metadataOptions={"httpTokens": "optional"}), "httpTokens"
+    ),
     case(
         "EKS-06",
         node_class(blockDeviceMappings=[{"ebs": {"encrypted": True}}]),
@@ -356,11 +351,17 @@ _REGISTRY: list[Case] = [
 _ADDONS: list[Case] = [
     case("EKS-19", addon({"enableNetworkPolicy": "true"}), a_cluster(), "vpc-cni"),
     case(
-        "EKS-19", addon({"enableNetworkPolicy": "true"}), addon({"enableNetworkPolicy": "false"}), "policies on"
+        "EKS-19",
+        addon({"enableNetworkPolicy": "true"}),
+        addon({"enableNetworkPolicy": "false"}),
+        "policies on",
     ),
     case("EKS-19", addon({"enableNetworkPolicy": "true"}), addon("{"), "shape"),
     case(
-        "EKS-19", addon({"enableNetworkPolicy": "true"}), addon({"enableNetworkPolicy": "true"}, fargate=True), "Fargate"
+        "EKS-19",
+        addon({"enableNetworkPolicy": "true"}),
+        addon({"enableNetworkPolicy": "true"}, fargate=True),
+        "Fargate",
     ),
     case("EKS-19", two_clusters("one", "two"), two_clusters("one"), "vpc-cni"),
     case("EKS-19", auto_mode("true"), auto_mode(None), "auto mode"),
@@ -412,4 +413,3 @@ _ADMINISTRATORS: list[Case] = [
 ]
 
 CASES = [*_CLUSTER, *_MACHINES, *_REGISTRY, *_ADDONS, *_ADMINISTRATORS]
-

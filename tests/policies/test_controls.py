@@ -6,12 +6,36 @@ import pytest
 
 from blueprint.pack import RunningPack
 from controls import CATALOGUE
-from tests.policies import case_acc, case_dat, case_iam, case_key, case_net, case_res, case_sto
+from tests.policies import (
+    case_acc,
+    case_dat,
+    case_eks,
+    case_eks_inside,
+    case_eks_pods,
+    case_gpu,
+    case_iam,
+    case_key,
+    case_net,
+    case_res,
+    case_sto,
+)
 from tests.policies.cases import Case, judged, problems, waits
 
 CASES: list[Case] = [
     case
-    for family in (case_net, case_acc, case_iam, case_key, case_dat, case_sto, case_res)
+    for family in (
+        case_net,
+        case_acc,
+        case_iam,
+        case_key,
+        case_dat,
+        case_sto,
+        case_eks,
+        case_eks_pods,
+        case_eks_inside,
+        case_gpu,
+        case_res,
+    )
     for case in family.CASES
 ]
 

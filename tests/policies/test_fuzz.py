@@ -110,6 +110,67 @@ def judge_each(control: Control, resources: list[Resource]) -> None:
             control.judge_resource(resource)
 
 
+KEYS = st.sampled_from(
+    """metadata name namespace labels annotations spec template jobTemplate containers container initContainers
+    ephemeralContainers securityContext capabilities add drop image volumes hostPath env value valueFrom ports
+    resources limits tolerations key serviceAccountName rules verbs subjects roleRef podSelector matchLabels
+    policyTypes egress to ipBlock cidr items kind apiVersion webhooks verifyImages match any attestors
+    validationActions""".split()
+)
+"""What the controls of Kubernetes read, so that odd values stand where they look."""
+
+OBJECTS = st.recursive(
+    ODD,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=5)),
+    max_leaves=30,
+)
+
+KUBERNETES = [
+    f"kubernetes:{group}:{kind}"
+    for group, kinds in {
+        "core/v1": "Pod PodList PodPatch PodTemplate Namespace NamespacePatch Secret ConfigMap Service List",
+        "apps/v1": "Deployment DeploymentList DeploymentPatch StatefulSet DaemonSet ReplicaSet",
+        "batch/v1": "Job CronJob CronJobList",
+        "networking.k8s.io/v1": "NetworkPolicy NetworkPolicyPatch Ingress",
+        "rbac.authorization.k8s.io/v1": "Role ClusterRole RoleBinding ClusterRoleBinding",
+        "admissionregistration.k8s.io/v1": (
+            "ValidatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"
+        ),
+        "kyverno.io/v1": "ClusterPolicy",
+        "policies.kyverno.io/v1": "ImageValidatingPolicy",
+        "policy.sigstore.dev/v1beta1": "ClusterImagePolicy",
+        "vpcresources.k8s.aws/v1beta1": "SecurityGroupPolicy",
+        "karpenter.k8s.aws/v1": "EC2NodeClass",
+        "kubeflow.org/v1": "PyTorchJob",
+        "argoproj.io/v1alpha1": "Application Workflow",
+        "helm.sh/v3": "Release",
+        "helm.sh/v4": "Chart",
+    }.items()
+    for kind in kinds.split()
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(KUBERNETES), st.dictionaries(KEYS, OBJECTS, max_size=5)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_odd_objects_of_kubernetes_never_crash_a_control(objects: list[tuple[str, dict[str, Any]]]) -> None:
+    cluster = Resource(value={"name": "ml"}, urn="cluster", type="aws:eks/cluster:Cluster")
+    judge_everything(
+        [
+            cluster,
+            *(
+                Resource(value=value, urn=str(number), type=type_)
+                for number, (type_, value) in enumerate(objects)
+            ),
+        ]
+    )
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"Statement": ' * 500, "x" * (1 << 20)])
 def test_hostile_documents_are_violations(text: str) -> None:
     policy = Resource(value={"policy": text}, urn="urn", type="aws:iam/policy:Policy")
