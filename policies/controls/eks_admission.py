@@ -154,6 +154,7 @@ _SIGSTORE = ("policy.sigstore.dev",)
 _SIGSTORE_LABEL = "policy.sigstore.dev/include"
 
 KEY = "aws:kms/key:Key"
+ALIAS = "aws:kms/alias:Alias"
 SIGNING_PROFILE = "aws:signer/signingProfile:SigningProfile"
 
 
@@ -358,12 +359,17 @@ def _is_trusted(stack: Stack, path: str, found: Any) -> bool:
     if "BEGIN PUBLIC KEY" in found or "BEGIN CERTIFICATE" in found:
         return True
     if found.startswith("awskms:///"):
-        named = stack.named(found.removeprefix("awskms:///").lstrip("/"))
-        # A key of another stack is named in full.
-        return any(map(_signs, named)) or ((not named and ":key/" in found) or "alias/" in found)
+        return _is_signing_key(stack, found.removeprefix("awskms:///"))
     if path.rpartition(".")[2] == "subject":
         return bool(found)
     return any(_signs(resource) for resource in stack.named(found))
+
+
+def _is_signing_key(stack: Stack, name: str) -> bool:
+    named = stack.named(name)
+    keys = [key for alias in named if alias.type == ALIAS for key in stack.targets(alias, "targetKeyId", KEY)]
+    # A key of another stack is named in full.
+    return any(map(_signs, [*named, *keys])) or (not named and (":key/" in name or "alias/" in name))
 
 
 # --- admission that does not refuse ----------------------------------------------------------------------

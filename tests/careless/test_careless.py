@@ -7,11 +7,11 @@ import pytest
 from blueprint.graph import STACK_TYPE
 from blueprint.pack import RunningPack
 from blueprint.verdict import Verdict
-from tests.careless import data, identity, network
+from tests.careless import cluster, data, identity, network
 from tests.careless.mistakes import MISTAKES, Mistake, build_all
 from tests.policies.cases import recorded
 
-MODULES = (data, identity, network)
+MODULES = (cluster, data, identity, network)
 """Importing them fills the list of mistakes."""
 
 

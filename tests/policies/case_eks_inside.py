@@ -345,12 +345,13 @@ def running(*admission: Program, labels: Any = None) -> Program:
     return program
 
 
-def by_kms(usage: str, *, literal: bool = False) -> Program:
+def by_kms(usage: str, *, by_alias: bool = False) -> Program:
     def program() -> None:
         cluster()
         deployment(spec())
         key = aws.kms.Key("key", key_usage=usage, customer_master_key_spec="ECC_NIST_P256")
-        name = pulumi.Output.concat("awskms:///", key.arn)
+        alias = aws.kms.Alias("alias", name="alias/signing", target_key_id=key.key_id)
+        name = pulumi.Output.concat("awskms:///", alias.name if by_alias else key.arn)
         kyverno({"attestors": [{"entries": [{"keys": {"kms": name}}]}]})()
 
     return program
@@ -492,6 +493,12 @@ _SIGNATURES: list[Case] = [
         "EKS-17", running(kyverno_cel()), running(kyverno({"attestors": [{"entries": [{}]}]})), "names no key"
     ),
     case("EKS-17", by_kms("SIGN_VERIFY"), by_kms("ENCRYPT_DECRYPT"), "names no key"),
+    case(
+        "EKS-17",
+        by_kms("SIGN_VERIFY", by_alias=True),
+        by_kms("ENCRYPT_DECRYPT", by_alias=True),
+        "names no key",
+    ),
     case("EKS-17", by_profile(used=True), by_profile(used=False), "names no key"),
     case("EKS-17", keyless(WORKFLOW), keyless("https://github.com/org/*"), "wildcard"),
 ]

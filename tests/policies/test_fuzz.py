@@ -111,11 +111,56 @@ def judge_each(control: Control, resources: list[Resource]) -> None:
 
 
 KEYS = st.sampled_from(
-    """metadata name namespace labels annotations spec template jobTemplate containers container initContainers
-    ephemeralContainers securityContext capabilities add drop image volumes hostPath env value valueFrom ports
-    resources limits tolerations key serviceAccountName rules verbs subjects roleRef podSelector matchLabels
-    policyTypes egress to ipBlock cidr items kind apiVersion webhooks verifyImages match any attestors
-    validationActions""".split()
+    [
+        "metadata",
+        "name",
+        "namespace",
+        "labels",
+        "annotations",
+        "spec",
+        "template",
+        "jobTemplate",
+        "containers",
+        "container",
+        "initContainers",
+        "ephemeralContainers",
+        "securityContext",
+        "capabilities",
+        "add",
+        "drop",
+        "image",
+        "volumes",
+        "hostPath",
+        "env",
+        "value",
+        "valueFrom",
+        "ports",
+        "resources",
+        "limits",
+        "tolerations",
+        "key",
+        "serviceAccountName",
+        "rules",
+        "verbs",
+        "subjects",
+        "roleRef",
+        "podSelector",
+        "matchLabels",
+        "policyTypes",
+        "egress",
+        "to",
+        "ipBlock",
+        "cidr",
+        "items",
+        "kind",
+        "apiVersion",
+        "webhooks",
+        "verifyImages",
+        "match",
+        "any",
+        "attestors",
+        "validationActions",
+    ]
 )
 """What the controls of Kubernetes read, so that odd values stand where they look."""
 
