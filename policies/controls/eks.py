@@ -28,7 +28,7 @@ from machinery.manifests import (
     objects,
 )
 from machinery.stack import Stack
-from machinery.subject import Malformed, Node, Outcomes, Resource, Undecided, Violation, per_item
+from machinery.subject import Malformed, Node, Outcomes, Resource, Undecided, Violation, guarded, per_item
 
 catalogue = Catalogue()
 
@@ -184,38 +184,35 @@ def _machines_of(stack: Stack, group: Node) -> Outcomes:
 
 
 def _template(template: Resource) -> Outcomes:
+    for found in guarded(partial(_template_problems, template)):
+        yield replace(found, urn=template.urn)
+
+
+def _template_problems(template: Resource) -> Outcomes:
     if template.switch("metadataOptions.httpEndpoint") != "disabled":
         yield from _metadata(template)
     if template.has("keyName"):
-        yield _of(template, "keyName", "lets somebody sign in over SSH")
+        yield template.violation("keyName", "lets somebody sign in over SSH")
     disks = template.items("blockDeviceMappings")
     if not disks:
-        yield _of(template, "blockDeviceMappings", "is missing, so the disks may be in clear")
+        yield template.violation("blockDeviceMappings", "is missing, so the disks may be in clear")
     for disk in disks:
         # A device that is left out, or that is memory, holds nothing.
         if disk.has("ebs") and str(disk.switch("ebs.encrypted", absent=False)).lower() not in ("true", "1"):
-            yield _of(disk, "ebs.encrypted", "leaves a disk in clear", template)
+            yield disk.violation("ebs.encrypted", "leaves a disk in clear")
 
 
 def _metadata(template: Resource) -> Outcomes:
     if template.switch("metadataOptions.httpTokens") != "required":
-        yield _of(
-            template,
-            "metadataOptions.httpTokens",
-            "lets any process fetch the machine's credentials (IMDSv1)",
+        yield template.violation(
+            "metadataOptions.httpTokens", "lets any process fetch the machine's credentials (IMDSv1)"
         )
     reason = mapping(template, "tags").get(HOP_REASON)
     stated = isinstance(reason, str) and reason.strip()
     if template.number("metadataOptions.httpPutResponseHopLimit", 1) > 1 and not stated:
-        yield _of(
-            template, "metadataOptions.httpPutResponseHopLimit", "lets pods reach the machine's credentials"
+        yield template.violation(
+            "metadataOptions.httpPutResponseHopLimit", "lets pods reach the machine's credentials"
         )
-
-
-def _of(node: Node, path: str, problem: str, template: Resource | None = None) -> Violation:
-    found = node.violation(path, problem)
-    owner = template or node
-    return replace(found, urn=owner.urn) if isinstance(owner, Resource) else found
 
 
 def _karpenter_machines(made: Manifest) -> Outcomes:

@@ -11,7 +11,7 @@ from typing import Any
 from machinery.control import HIGH, MEDIUM, Catalogue, References
 from machinery.credentials import holds_credential, texts_in
 from machinery.declarations import accounts_of
-from machinery.manifests import Manifest, each, manifests, mapping, objects
+from machinery.manifests import Manifest, Place, each, manifests, mapping, objects
 from machinery.pods import Container, Pod, each_pod, on_pods, per_container
 from machinery.stack import AWS_PROVIDER, Stack
 from machinery.subject import Malformed, Node, Outcomes, Resource, Undecided
@@ -391,14 +391,16 @@ def _account(stack: Stack, pod: Pod) -> Outcomes:
         return
     if place is None:
         yield Undecided("metadata.namespace")
-    elif not _is_bound(stack, place.name, str(name)):
+    elif not _is_bound(stack, place, str(name)):
         yield pod.lacks("automountServiceAccountToken", "mounts a token that no role is bound to")
 
 
-def _is_bound(stack: Stack, namespace: str, account: str) -> bool:
+def _is_bound(stack: Stack, place: Place, account: str) -> bool:
+    found = objects(stack)
     return any(
-        subject.reference("name") == account and _namespace_of(subject, binding) in (namespace, UNKNOWN)
-        for binding in objects(stack).of("RoleBinding", "ClusterRoleBinding")
+        subject.reference("name") == account and _namespace_of(subject, binding) in (place.name, UNKNOWN)
+        for binding in found.of("RoleBinding", "ClusterRoleBinding")
+        if found.cluster(binding) == place.cluster
         for subject in _service_accounts(binding)
     )
 

@@ -70,6 +70,7 @@ def from_template(*, by: str = "id", group: dict[str, Any] | None = None, **more
 
 
 def node_class(**spec: Any) -> Program:
+    spec = {"role": "nodes", **spec}
     return custom("karpenter.k8s.aws/v1", "EC2NodeClass", spec)
 
 
@@ -79,13 +80,15 @@ def custom(version: str, kind: str, spec: Any, *, name: str = "made", **metadata
     )
 
 
-def placed(*, public: bool, inline: bool = False) -> Program:
+def placed(*, public: bool, inline: bool = False, literal: bool = False) -> Program:
     def program() -> None:
         vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
         subnet = aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24")
         gateway = aws.ec2.InternetGateway("gateway", vpc_id=vpc.id)
         nat = aws.ec2.NatGateway("nat", subnet_id="subnet-0abc", allocation_id="eipalloc-0abc")
         way: dict[str, Any] = {"gateway_id": gateway.id} if public else {"nat_gateway_id": nat.id}
+        if literal:
+            way = {"gateway_id": "igw-0123456789abcdef0"}
         routes: Any = [{"cidr_block": "0.0.0.0/0", **way}] if inline else None
         table = aws.ec2.RouteTable("table", vpc_id=vpc.id, routes=routes)
         if not inline:
@@ -157,13 +160,13 @@ def two_clusters(*addons: str) -> Program:
     return program
 
 
-def auto_mode(value: str | None, *, namespace: str = "kube-system") -> Program:
+def auto_mode(value: str | None, *, namespace: str = "kube-system", name: str = "amazon-vpc-cni") -> Program:
     def program() -> None:
         cluster(compute_config={"enabled": True})
         if value is not None:
             k8s.core.v1.ConfigMap(
                 "cni",
-                metadata={"name": "amazon-vpc-cni", "namespace": namespace},
+                metadata={"name": name, "namespace": namespace},
                 data={"enable-network-policy-controller": value},
             )
 
@@ -244,6 +247,12 @@ _CLUSTER: list[Case] = [
         "secrets",
     ),
     case(
+        "EKS-02",
+        a_cluster(encryption_config=SECRETS),
+        a_cluster(encryption_config={**SECRETS, "provider": {"key_arn": ""}}),
+        "keyArn",
+    ),
+    case(
         "EKS-03",
         a_cluster(enabled_cluster_log_types=list(CONTROL_PLANE_LOGS)),
         a_cluster(enabled_cluster_log_types=["api", "audit"]),
@@ -321,6 +330,9 @@ _MACHINES: list[Case] = [
         node_class(blockDeviceMappings=[{"ebs": {"volumeSize": "100Gi"}}]),
         "ebs.encrypted",
     ),
+    case("EKS-06", node_class(), node_class(metadataOptions={"httpPutResponseHopLimit": 2}), "HopLimit"),
+    case("EKS-06", node_class(), node_class(associatePublicIPAddress=True), "public addresses"),
+    case("EKS-28", placed(public=False), placed(public=True, literal=True), "internet gateway"),
     case("EKS-28", placed(public=False), placed(public=True), "internet gateway"),
     case("EKS-28", placed(public=False, inline=True), placed(public=True, inline=True), "internet gateway"),
 ]
@@ -329,6 +341,7 @@ _REGISTRY: list[Case] = [
     case("EKS-16", repository(), repository(image_tag_mutability=None), "imageTagMutability"),
     case("EKS-16", repository(), repository(image_scanning_configuration=None), "scanOnPush"),
     case("EKS-16", scanned("CONTINUOUS_SCAN", "*"), scanned("CONTINUOUS_SCAN", "ml/*"), "scanOnPush"),
+    case("EKS-16", scanned("SCAN_ON_PUSH", "*"), scanned("MANUAL", "*"), "scanOnPush"),
     case("EKS-16", repository(), repository(encryption_configurations=None), "encryptionType"),
     case(
         "EKS-16",
@@ -363,9 +376,11 @@ _ADDONS: list[Case] = [
         addon({"enableNetworkPolicy": "true"}, fargate=True),
         "Fargate",
     ),
+    case("EKS-19", addon({"enableNetworkPolicy": "true"}), addon("[]"), "policies on"),
     case("EKS-19", two_clusters("one", "two"), two_clusters("one"), "vpc-cni"),
     case("EKS-19", auto_mode("true"), auto_mode(None), "auto mode"),
     case("EKS-19", auto_mode("true"), auto_mode("true", namespace="ml"), "auto mode"),
+    case("EKS-19", auto_mode("true"), auto_mode("true", name="amazon-vpc"), "auto mode"),
     case("EKS-19", with_chart("cilium"), with_chart("nginx"), "vpc-cni"),
     case(
         "EKS-27",
@@ -411,5 +426,23 @@ _ADMINISTRATORS: list[Case] = [
         "second factor",
     ),
 ]
+
+_BOTH_WAYS = json.dumps(
+    {
+        "Statement": [
+            {"Effect": "Deny", "Action": "sts:TagSession", "Principal": "*"},
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT, "Condition": MFA},
+        ]
+    }
+)
+
+_ADMINISTRATORS.append(
+    case(
+        "EKS-26",
+        administrator(_BOTH_WAYS),
+        administrator(trust({**ROOT, **PIPELINE}, "sts:AssumeRole")),
+        "second factor",
+    )
+)
 
 CASES = [*_CLUSTER, *_MACHINES, *_REGISTRY, *_ADDONS, *_ADMINISTRATORS]

@@ -65,6 +65,18 @@ _RIGHTS: list[Case] = [
         role("ClusterRole", resources=None, apiGroups=None, nonResourceURLs=["*"]),
         "nonResourceURLs",
     ),
+    case(
+        "EKS-14",
+        role(resources=["secrets"], verbs=["create"]),
+        role(resources=["secrets"], verbs=["watch"]),
+        "every secret",
+    ),
+    case(
+        "EKS-14",
+        binding("viewer"),
+        binding("viewer", subject={**GROUP, "name": "system:serviceaccounts:ml"}),
+        "every pod of a namespace",
+    ),
     case("EKS-14", binding("viewer"), binding("cluster-admin"), "binds a role"),
     case(
         "EKS-14",
@@ -121,6 +133,7 @@ def ingress(annotations: Any = None) -> Program:
 
 
 SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
+LEGACY = "service.beta.kubernetes.io/aws-load-balancer-internal"
 FACING = {"alb.ingress.kubernetes.io/scheme": "internet-facing"}
 GUARDED = {**FACING, "alb.ingress.kubernetes.io/wafv2-acl-arn": "arn:aws:wafv2:eu-central-1:111122223333:x"}
 
@@ -137,6 +150,12 @@ _OFFERS: list[Case] = [
         service({SCHEME: "internal"}, type="LoadBalancer"),
         service({SCHEME: "internet-facing"}, type="LoadBalancer", loadBalancerSourceRanges=["0.0.0.0/0"]),
         "wide range",
+    ),
+    case(
+        "EKS-20",
+        service({LEGACY: "true"}, type="LoadBalancer"),
+        service({LEGACY: "true", SCHEME: "internet-facing"}, type="LoadBalancer"),
+        "internet reaches",
     ),
     case("EKS-20", service(), service(externalIPs=["203.0.113.9"]), "externalIPs"),
     case("EKS-20", ingress(), ingress(FACING), "web ACL"),
@@ -312,13 +331,14 @@ def kyverno(check: Any = None, rule: Any = None, **more: Any) -> Program:
     return custom("kyverno.io/v1", "ClusterPolicy", whole, name="signed")
 
 
+PODS = {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]}
 SIGNED = "images.containers.map(i, verifyImageSignatures(i, [attestors.key])).all(e, e > 0)"
 
 
 def kyverno_cel(**more: Any) -> Program:
     whole = {
         "validationActions": ["Deny"],
-        "matchConstraints": {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]},
+        "matchConstraints": PODS,
         "matchImageReferences": [{"glob": "*"}],
         "attestors": [{"name": "key", "cosign": {"key": {"data": PEM}}}],
         "validations": [{"expression": SIGNED}],
@@ -371,6 +391,13 @@ def by_profile(*, used: bool) -> Program:
 def keyless(subject: str) -> Program:
     entry = {"keyless": {"issuer": "https://token.actions.githubusercontent.com", "subject": subject}}
     return running(kyverno({"attestors": [{"entries": [entry]}]}))
+
+
+FOREIGN = "arn:aws:kms:eu-central-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000000"
+
+
+def by_awskms(name: str) -> Any:
+    return [{"entries": [{"keys": {"kms": f"awskms:///{name}"}}]}]
 
 
 INCLUDED = {"policy.sigstore.dev/include": "true"}
@@ -500,6 +527,43 @@ _SIGNATURES: list[Case] = [
         "names no key",
     ),
     case("EKS-17", by_profile(used=True), by_profile(used=False), "names no key"),
+    case(
+        "EKS-15",
+        running(kyverno({"attestors": [], "attestations": [{"type": "x"}]})),
+        running(kyverno({"attestors": []})),
+        "whose signature",
+    ),
+    case(
+        "EKS-15",
+        running(kyverno(None, {"match": {"resources": {"kinds": ["v1/Pod"]}}})),
+        running(kyverno(None, {"match": {"resources": {"kinds": ["Deployment"]}}})),
+        "pods out",
+    ),
+    case(
+        "EKS-17",
+        running(kyverno({"attestors": by_awskms(FOREIGN)})),
+        running(kyverno({"attestors": by_awskms("signing")})),
+        "names no key",
+    ),
+    case(
+        "EKS-17",
+        running(kyverno({"attestors": by_awskms("alias/elsewhere")})),
+        running(
+            kyverno_cel(
+                attestors=[
+                    {
+                        "name": "any",
+                        "cosign": {
+                            "keyless": {
+                                "identities": [{"subjectRegExp": ".*", "issuer": "x", "subject": "y"}]
+                            }
+                        },
+                    }
+                ]
+            )
+        ),
+        "is anybody",
+    ),
     case("EKS-17", keyless(WORKFLOW), keyless("https://github.com/org/*"), "wildcard"),
 ]
 

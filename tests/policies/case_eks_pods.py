@@ -140,6 +140,12 @@ def case(control: str, compliant: Program, violating: Program, mentions: str) ->
 
 GOOD = of(spec())
 
+
+def annotated(name: str, value: str) -> Program:
+    metadata = {**META, "annotations": {name: value}}
+    return lambda: k8s.core.v1.Pod("x", metadata=metadata, spec=spec())
+
+
 # --- EKS-07, EKS-08
 
 _SECURITY: list[Case] = [
@@ -247,15 +253,21 @@ _SECURITY: list[Case] = [
     case(
         "EKS-08",
         of(spec(volumes=[{"name": "v", "emptyDir": {}}])),
-        lambda: k8s.core.v1.Pod(
-            "x",
-            metadata={
-                **META,
-                "annotations": {"container.apparmor.security.beta.kubernetes.io/main": "unconfined"},
-            },
-            spec=spec(),
-        ),
+        of(spec(volumes=[{"name": "v", "emptyDir": {}}, {"name": "h", "hostPath": {"path": "/"}}])),
+        "volumes[1].hostPath",
+    ),
+    case(
+        "EKS-08",
+        annotated("container.apparmor.security.beta.kubernetes.io/main", "runtime/default"),
+        annotated("container.apparmor.security.beta.kubernetes.io/main", "unconfined"),
         "AppArmor",
+    ),
+    case("EKS-08", annotated("proxy", "unconfined"), with_one(security={"privileged": True}), "privileged"),
+    case(
+        "EKS-08",
+        of(spec(security={"seLinuxOptions": {"type": "container_t"}})),
+        of(spec(security={"seLinuxOptions": {"type": "container_t", "user": "system_u"}})),
+        "seLinuxOptions",
     ),
 ]
 
@@ -347,10 +359,21 @@ _BOUNDS: list[Case] = [
     case("EKS-12", of(spec(container(ports=PORTS)), job), with_one(ports=PORTS), "readinessProbe"),
 ]
 
+_BOUNDS.append(
+    case(
+        "EKS-12",
+        of(spec(initContainers=[container(name="proxy", ports=PORTS)])),
+        with_one(ports=PORTS, livenessProbe=PROBE),
+        "readinessProbe",
+    )
+)
+
 # --- EKS-13
 
 
-def account(pod: Any, *, bound: bool = False, namespace: str = "ml", **more: Any) -> Program:
+def account(
+    pod: Any, *, bound: bool = False, told: bool = True, namespace: str = "ml", **more: Any
+) -> Program:
     def program() -> None:
         k8s.core.v1.ServiceAccount(
             "account",
@@ -362,7 +385,9 @@ def account(pod: Any, *, bound: bool = False, namespace: str = "ml", **more: Any
                 "binding",
                 metadata={"namespace": namespace},
                 role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-                subjects=[{"kind": "ServiceAccount", "name": "x", "namespace": namespace}],
+                subjects=[
+                    {"kind": "ServiceAccount", "name": "x", **({"namespace": namespace} if told else {})}
+                ],
             )
         deployment(pod)
 
@@ -372,6 +397,18 @@ def account(pod: Any, *, bound: bool = False, namespace: str = "ml", **more: Any
 MOUNTED = spec(automountServiceAccountToken=None)
 
 _ACCOUNTS: list[Case] = [
+    case(
+        "EKS-13",
+        account(MOUNTED, bound=True, told=False),
+        account(MOUNTED, bound=True, told=False, namespace="other"),
+        "no role",
+    ),
+    case(
+        "EKS-13",
+        of(spec(serviceAccountName=None, serviceAccount="x")),
+        account({**MOUNTED, "serviceAccountName": "y"}, bound=True),
+        "no role",
+    ),
     case("EKS-13", GOOD, of(spec(serviceAccountName=None)), "default one"),
     case("EKS-13", GOOD, of(spec(serviceAccountName="default")), "default one"),
     case("EKS-13", account(MOUNTED, automount=False), account(MOUNTED), "no role"),

@@ -82,7 +82,7 @@ def pool(least: int = 0, most: int = 8, **more: Any) -> Program:
     return lambda: node_group(**{**good, **more})
 
 
-def budget(**tells: Any) -> Program:
+def budget(kind: str = "COST", **tells: Any) -> Program:
     def program() -> None:
         pool()()
         notification = {
@@ -94,7 +94,7 @@ def budget(**tells: Any) -> Program:
         }
         aws.budgets.Budget(
             "budget",
-            budget_type="COST",
+            budget_type=kind,
             limit_amount="1000",
             limit_unit="USD",
             time_unit="MONTHLY",
@@ -132,6 +132,12 @@ _MACHINES: list[Case] = [
     case("GPU-02", pool(), pool(1), "minSize"),
     case("GPU-02", pool(most=MOST_MACHINES), pool(most=MOST_MACHINES + 1), "maxSize"),
     case("GPU-05", budget(subscriber_email_addresses=["ml@example.org"]), pool(), "no budget"),
+    case(
+        "GPU-05",
+        lambda: node_group(ami_type="AL2023_x86_64_STANDARD"),
+        budget("USAGE", subscriber_email_addresses=["ml@example.org"]),
+        "no budget",
+    ),
     case("GPU-05", budget(subscriber_sns_topic_arns=["arn:aws:sns:eu-central-1:1:t"]), budget(), "no budget"),
 ]
 
@@ -227,8 +233,8 @@ def machines_wearing(*, client: bool) -> Program:
     return program
 
 
-def identity(action: str, *, account: str = "x") -> Program:
-    """Return a program whose training pods take a role that may do something."""
+def identity(action: str, *, account: str = "x", namespace: str = "ml", by: str = "policy") -> Program:
+    """Return a program whose training pods take a role that may do something, in one of three ways."""
 
     def program() -> None:
         trust = {
@@ -236,21 +242,33 @@ def identity(action: str, *, account: str = "x") -> Program:
             "Action": "sts:AssumeRole",
             "Principal": {"Service": "pods.eks.amazonaws.com"},
         }
-        role = aws.iam.Role("role", assume_role_policy=json.dumps({"Statement": trust}))
-        rights = {"Effect": "Allow", "Action": action, "Resource": f"arn:aws:rds-db:*:{ACCOUNT}:dbuser:db/x"}
-        aws.iam.RolePolicy("rights", role=role.id, policy=json.dumps({"Statement": rights}))
+        rights = {
+            "Effect": "Allow",
+            "Action": action,
+            "Resource": f"arn:aws:rds-db:*:{ACCOUNT}:dbuser:db/x",
+        }
+        document = json.dumps({"Statement": rights})
+        inline: Any = [{"name": "rights", "policy": document}] if by == "inline" else None
+        role = aws.iam.Role(
+            "role", assume_role_policy=json.dumps({"Statement": trust}), inline_policies=inline
+        )
+        if by == "policy":
+            aws.iam.RolePolicy("rights", role=role.id, policy=document)
+        elif by == "attachment":
+            policy = aws.iam.Policy("rights", policy=document)
+            aws.iam.RolePolicyAttachment("rights", role=role.name, policy_arn=policy.arn)
         aws.eks.PodIdentityAssociation(
-            "identity", cluster_name="ml", namespace="ml", service_account=account, role_arn=role.arn
+            "identity", cluster_name="ml", namespace=namespace, service_account=account, role_arn=role.arn
         )
         training()()
 
     return program
 
 
-def allowed(*rules: Any, selector: Any = None) -> Program:
+def allowed(*rules: Any, selector: Any = None, namespace: str = "ml") -> Program:
     return lambda: k8s.networking.v1.NetworkPolicy(
         "out",
-        metadata={"namespace": "ml"},
+        metadata={"namespace": namespace},
         spec={
             "podSelector": {"matchLabels": selector or {}},
             "policyTypes": ["Egress"],
@@ -330,6 +348,24 @@ _REACH: list[Case] = [
         "GPU-03",
         reaching(API),
         reaching(API, {"to": API["to"], "ports": [{"port": 5432}]}),
+        "database's port",
+    ),
+    case(
+        "GPU-03",
+        identity("rds-db:connect", namespace="api"),
+        identity("rds-db:connect", by="inline"),
+        "sign in",
+    ),
+    case(
+        "GPU-03",
+        identity("s3:GetObject", by="attachment"),
+        identity("rds-db:connect", by="attachment"),
+        "sign in",
+    ),
+    case(
+        "GPU-03",
+        together(training(), allowed({}, namespace="api")),
+        together(training(), allowed({"to": API["to"], "ports": [{"port": "postgres"}]})),
         "database's port",
     ),
     case("GPU-03", reaching(API), reaching({"ports": [{"port": 443}]}), "everybody"),
