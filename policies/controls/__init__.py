@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
-from controls import acc, dat, eks, eks_access, eks_admission, eks_pods, gpu, iam, key, net, res, sto
+from controls import (
+    acc,
+    dat,
+    eks,
+    eks_access,
+    eks_admission,
+    eks_machines,
+    eks_pods,
+    eks_signatures,
+    gpu,
+    gpu_training,
+    iam,
+    key,
+    net,
+    res,
+    sto,
+)
 from machinery.control import Control
 
-_MODULES = (net, acc, iam, key, dat, sto, eks, eks_pods, eks_access, eks_admission, gpu, res)
+_MODULES = (
+    net,
+    acc,
+    iam,
+    key,
+    dat,
+    sto,
+    eks,
+    eks_machines,
+    eks_pods,
+    eks_access,
+    eks_admission,
+    eks_signatures,
+    gpu,
+    gpu_training,
+    res,
+)
 
 CATALOGUE: tuple[Control, ...] = tuple(
     control for module in _MODULES for control in module.catalogue.controls

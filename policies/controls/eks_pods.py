@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from machinery.control import HIGH, MEDIUM, Catalogue, References
 from machinery.credentials import holds_credential, texts_in
 from machinery.declarations import accounts_of
-from machinery.manifests import Manifest, Place, each, manifests, mapping, objects
+from machinery.manifests import Manifest, each, manifests
 from machinery.pods import Container, Pod, each_pod, on_pods, per_container
 from machinery.stack import AWS_PROVIDER, Stack
 from machinery.subject import Malformed, Node, Outcomes, Resource, Undecided
@@ -358,60 +357,3 @@ def _is_no_content(made: Manifest) -> Outcomes:
 
 def _is_secret(value: Any) -> bool:
     return value not in (None, "") and not (isinstance(value, str) and _CERTIFICATE.fullmatch(value))
-
-
-# --- under which account ---------------------------------------------------------------------------------
-
-
-@catalogue.stack(
-    "EKS-13",
-    "Pods have a service account of their own, and its token only where a role is bound to it",
-    severity=MEDIUM,
-    remedy="Name a service account; set automount_service_account_token to False where nothing calls the Kubernetes API.",
-    references=References(nist=["AC-6", "IA-5"]),
-)
-def tokens_are_mounted_where_needed(stack: Stack) -> Outcomes:
-    yield from each_pod(stack, partial(_account, stack))
-
-
-def _account(stack: Stack, pod: Pod) -> Outcomes:
-    name = pod.spec.reference("serviceAccountName") or pod.spec.reference("serviceAccount")
-    if not name or name == "default":
-        yield pod.lacks(
-            "serviceAccountName", "is the default one, which all others of its namespace have too"
-        )
-        return
-    found = objects(stack)
-    place = found.place(pod.manifest)
-    accounts = found.named("ServiceAccount", place, str(name)) if place else []
-    own = pod.spec.switch("automountServiceAccountToken")
-    inherited = [account.switch("automountServiceAccountToken") for account in accounts]
-    mounted = own if own is not None else next((said for said in inherited if said is not None), True)
-    if not mounted:
-        return
-    if place is None:
-        yield Undecided("metadata.namespace")
-    elif not _is_bound(stack, place, str(name)):
-        yield pod.lacks("automountServiceAccountToken", "mounts a token that no role is bound to")
-
-
-def _is_bound(stack: Stack, place: Place, account: str) -> bool:
-    found = objects(stack)
-    return any(
-        subject.reference("name") == account and _namespace_of(subject, binding) in (place.name, UNKNOWN)
-        for binding in found.of("RoleBinding", "ClusterRoleBinding")
-        if found.cluster(binding) == place.cluster
-        for subject in _service_accounts(binding)
-    )
-
-
-def _service_accounts(binding: Manifest) -> Iterable[Node]:
-    subjects = binding.items("subjects")
-    return [subject for subject in subjects if subject.switch("kind", absent="") == "ServiceAccount"]
-
-
-def _namespace_of(subject: Node, binding: Manifest) -> Any:
-    """Return the namespace that a binding names; one that is not known yet is taken to be the right one."""
-    if not subject.known("namespace"):
-        return UNKNOWN
-    return subject.reference("namespace") or mapping(binding, "metadata").get("namespace")

@@ -13,7 +13,17 @@ from typing import Any, Literal
 
 from machinery.manifests import Manifest, each, manifests, mapping, objects
 from machinery.stack import Stack
-from machinery.subject import Malformed, Node, Outcome, Outcomes, Resource, Undecided, guarded
+from machinery.subject import (
+    Malformed,
+    Node,
+    Outcome,
+    Outcomes,
+    Resource,
+    Undecided,
+    UnknownReference,
+    UnknownSwitch,
+    guarded,
+)
 from machinery.values import UNKNOWN
 
 Role = Literal["container", "init", "ephemeral"]
@@ -143,6 +153,14 @@ def pods(manifest: Manifest) -> Iterator[Pod]:
     elif manifest.group not in _ABOUT_PODS and not manifest.group.endswith(".k8s.io"):
         manifest.reference("spec")
         yield from _found_in(manifest, manifest.value, Node(None), manifest.path)
+
+
+def runs_pods(manifest: Manifest) -> bool:
+    """Say whether an object asks for pods, or may: what cannot be read counts as one that does."""
+    try:
+        return any(True for _ in pods(manifest))
+    except (UnknownReference, UnknownSwitch, Malformed):
+        return True
 
 
 _DEEPEST = 24

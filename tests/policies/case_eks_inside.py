@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from tests.policies.case_eks import KEY, cluster, custom, unknown
-from tests.policies.case_eks_pods import META, case, deployment, spec
+from tests.policies.case_eks_pods import META, REGISTRY, case, deployment, spec
 from tests.policies.cases import Case, Program
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
@@ -335,7 +335,7 @@ PODS = {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]}
 SIGNED = "images.containers.map(i, verifyImageSignatures(i, [attestors.key])).all(e, e > 0)"
 
 
-def kyverno_cel(**more: Any) -> Program:
+def kyverno_cel(*, name: str = "signed", **more: Any) -> Program:
     whole = {
         "validationActions": ["Deny"],
         "matchConstraints": PODS,
@@ -344,7 +344,7 @@ def kyverno_cel(**more: Any) -> Program:
         "validations": [{"expression": SIGNED}],
         **more,
     }
-    return custom("policies.kyverno.io/v1", "ImageValidatingPolicy", whole, name="signed")
+    return custom("policies.kyverno.io/v1", "ImageValidatingPolicy", whole, name=name)
 
 
 def sigstore(**more: Any) -> Program:
@@ -494,6 +494,34 @@ _SIGNATURES: list[Case] = [
                 "pods out",
             ),
         )
+    ),
+    *(
+        case("EKS-15", running(*covering), running(*leaving), "no policy")
+        for covering, leaving in (
+            (
+                [kyverno({"imageReferences": [f"{REGISTRY}/*"]})],
+                [kyverno({"imageReferences": ["ghcr.io/org/*"]})],
+            ),
+            (
+                [
+                    kyverno({"imageReferences": ["ghcr.io/*"]}),
+                    kyverno_cel(name="more", matchImageReferences=[{"glob": f"{REGISTRY}/*"}]),
+                ],
+                [kyverno_cel(matchImageReferences=[{"glob": "docker.io/*"}])],
+            ),
+        )
+    ),
+    case(
+        "EKS-15",
+        running(sigstore(images=[{"glob": f"{REGISTRY}/**"}]), labels=INCLUDED),
+        running(sigstore(images=[{"glob": f"{REGISTRY}/*"}]), labels=INCLUDED),
+        "no policy",
+    ),
+    case(
+        "EKS-15",
+        running(kyverno()),
+        running(kyverno({"skipImageReferences": [f"{REGISTRY}/*"]})),
+        "images out",
     ),
     case(
         "EKS-15",
