@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 
 from tests.careless.mistakes import mistake
+from tests.policies.cases import k8s
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 NGINX = {"name": "main", "image": "nginx:latest"}
 
 
-def pod(name: str, *, namespace: str = "careless", **spec: Any) -> k8s.core.v1.Pod:
-    return k8s.core.v1.Pod(name, metadata={"namespace": namespace}, spec={"containers": [NGINX], **spec})
+def pod(name: str, *, namespace: str = "careless", **spec: Any) -> None:
+    k8s.core.v1.Pod(name, metadata={"namespace": namespace}, spec={"containers": [NGINX], **spec})
 
 
-def cluster(name: str, **more: Any) -> aws.eks.Cluster:
-    return aws.eks.Cluster(name, role_arn=ROLE, **{"vpc_config": {"subnet_ids": ["subnet-0abc"]}, **more})
+def cluster(name: str, **more: Any) -> None:
+    aws.eks.Cluster(name, role_arn=ROLE, **{"vpc_config": {"subnet_ids": ["subnet-0abc"]}, **more})
 
 
-def node_group(name: str, **more: Any) -> aws.eks.NodeGroup:
+def node_group(name: str, **more: Any) -> None:
     sizes = {"min_size": 1, "max_size": 3, "desired_size": 1}
     arguments: dict[str, Any] = {"subnet_ids": ["subnet-0abc"], "scaling_config": sizes, **more}
-    return aws.eks.NodeGroup(name, cluster_name="x", node_role_arn=ROLE, **arguments)
+    aws.eks.NodeGroup(name, cluster_name="x", node_role_arn=ROLE, **arguments)
 
 
 @mistake("EKS-01")

@@ -7,10 +7,9 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 
 from controls.eks import CONTROL_PLANE_LOGS, IN_STANDARD_SUPPORT
-from tests.policies.cases import ACCOUNT, REGION, Case, Program
+from tests.policies.cases import ACCOUNT, REGION, Case, Program, k8s
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-0000-4000-8000-000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/nodes"
@@ -22,8 +21,8 @@ ENTRIES = {"authentication_mode": "API", "bootstrap_cluster_creator_admin_permis
 
 
 def cluster(vpc: dict[str, Any] | None = None, **more: Any) -> aws.eks.Cluster:
-    config: dict[str, Any] = {"subnet_ids": ["subnet-0abc"], **(vpc or {})}
-    return aws.eks.Cluster("cluster", name="ml", role_arn=ROLE, vpc_config=config, **more)  # type: ignore[arg-type]
+    config: Any = {"subnet_ids": ["subnet-0abc"], **(vpc or {})}
+    return aws.eks.Cluster("cluster", name="ml", role_arn=ROLE, vpc_config=config, **more)
 
 
 def a_cluster(vpc: dict[str, Any] | None = None, **more: Any) -> Program:
@@ -101,7 +100,7 @@ def placed(*, public: bool, inline: bool = False, literal: bool = False) -> Prog
 
 # --- registry
 
-ENCRYPTED: dict[str, Any] = {"encryption_type": "KMS", "kms_key": KEY}
+ENCRYPTED: Any = {"encryption_type": "KMS", "kms_key": KEY}
 
 
 def repository(**more: Any) -> Program:

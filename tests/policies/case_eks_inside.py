@@ -7,11 +7,10 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 
 from tests.policies.case_eks import KEY, cluster, custom, unknown
 from tests.policies.case_eks_pods import META, REGISTRY, case, deployment, spec
-from tests.policies.cases import Case, Program
+from tests.policies.cases import Case, Program, k8s
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
 
@@ -27,7 +26,7 @@ def together(*programs: Program) -> Program:
 # --- EKS-14, EKS-23
 
 
-def role(kind: str = "Role", **rule: Any) -> Program:
+def role(kind: str = "Role", /, **rule: Any) -> Program:
     made = {"Role": k8s.rbac.v1.Role, "ClusterRole": k8s.rbac.v1.ClusterRole}[kind]
     good = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
     whole = {key: value for key, value in {**good, **rule}.items() if value is not None}
@@ -179,7 +178,7 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 BASELINE = {"pod-security.kubernetes.io/enforce": "baseline", "reason": "the agent needs it"}
 
 
-def namespace(labels: Any = None, name: str = "ml", **more: Any) -> k8s.core.v1.Namespace:
+def namespace(labels: Any = None, name: str = "ml", **more: Any) -> Any:
     return k8s.core.v1.Namespace(name, metadata={"name": name, "labels": labels or {}}, **more)
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 
 from tests.policies.case_eks import custom, unknown
-from tests.policies.cases import ACCOUNT, REGION, Case, Program
+from tests.policies.cases import ACCOUNT, REGION, Case, Program, k8s
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -333,7 +332,7 @@ _IMAGES: list[Case] = [
 
 PROBE = {"httpGet": {"path": "/healthz", "port": 8080}}
 PORTS = [{"containerPort": 8080}]
-PROBED = {"readinessProbe": PROBE, "livenessProbe": PROBE}
+PROBED: Any = {"readinessProbe": PROBE, "livenessProbe": PROBE}
 
 _BOUNDS: list[Case] = [
     case("EKS-12", GOOD, with_one(resources=None), "limits.memory"),

@@ -7,7 +7,6 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 
 from controls.gpu import MOST_MACHINES
 from tests.policies.case_eks import custom, node_group, template
@@ -23,7 +22,7 @@ from tests.policies.case_eks_pods import (
     spec,
     training_job,
 )
-from tests.policies.cases import ACCOUNT, Case, Program
+from tests.policies.cases import ACCOUNT, Case, Program, k8s
 
 NVIDIA = "BOTTLEROCKET_x86_64_NVIDIA"
 GPU = "nvidia.com/gpu"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_kubernetes
 
 from blueprint.graph import Graph
 from blueprint.pack import RunningPack
@@ -30,6 +32,9 @@ TAGS: Mapping[str, str] = {
 }
 
 Program = Callable[[], object]
+
+k8s: Any = pulumi_kubernetes
+"""Untyped: a case writes pods as plain objects, and wrong ones on purpose, which no ``TypedDict`` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)

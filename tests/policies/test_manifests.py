@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as k8s
 import pytest
 
 from blueprint.pack import RunningPack
@@ -16,7 +15,7 @@ from machinery.pods import pods
 from machinery.subject import Resource
 from tests.policies.case_eks import cluster, node_group
 from tests.policies.case_eks_pods import KINDS, container, deployment, spec
-from tests.policies.cases import Program, judged, problems, recorded, waits
+from tests.policies.cases import Program, judged, k8s, problems, recorded, waits
 
 SDK = Path(k8s.__file__).parent
 
