@@ -96,13 +96,14 @@ def _by_problem(verdict: Verdict) -> dict[tuple[str, str, str, str], list[str]]:
 
 
 def undecided_table(verdict: Verdict) -> Table:
-    """Return one row a control that waits, with how many resources it waits for."""
-    waiting = Counter(undecided.control for undecided in verdict.undecided)
-    table = Table(title="Not decided yet: waits for values that only AWS can give", title_justify="left")
+    """Return one row for each control and what it waits for, with how many resources do."""
+    waiting = Counter((each.control, each.waits_for) for each in verdict.undecided)
+    table = Table(title="Not decided yet: not known before the update, or from here", title_justify="left")
     table.add_column("Control")
-    table.add_column("Values it waits for", justify="right")
-    for control, count in sorted(waiting.items()):
-        table.add_row(control, str(count))
+    table.add_column("Waits for")
+    table.add_column("Resources", justify="right")
+    for (control, waits_for), count in sorted(waiting.items()):
+        table.add_row(control, Text(waits_for), str(count))
     return table
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pulumi
 from pulumi_kubernetes.admissionregistration.v1 import (
     ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 )
 
-from components.admission_rules import Rule, rules
+from components.admission_rules import SYSTEM_NAMESPACES, Rule, rules
+from components.fields import Fields, metadata
 
 
 class AdmissionRules(pulumi.ComponentResource):
@@ -41,43 +39,40 @@ class AdmissionRules(pulumi.ComponentResource):
 
 
 def _policy(name: str, rule: Rule, under: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    policy = ValidatingAdmissionPolicy(
-        f"{name}-{rule.name}",
-        metadata={"name": f"{name}-{rule.name}"},
-        spec={
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": [""],
-                        "apiVersions": ["v1"],
-                        "operations": ["CREATE", "UPDATE"],
-                        "resources": ["pods", "pods/ephemeralcontainers"],
-                    }
-                ],
-            },
-            "variables": [{"name": key, "expression": text} for key, text in rule.variables.items()],
-            "validations": [
-                {"expression": each.expression, "message": each.message, "reason": "Forbidden"}
-                for each in rule.validations
-            ],
-        },
-        opts=under,
-    )
+    called = f"{name}-{rule.name}"
+    spec: Fields = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [_PODS]},
+        "variables": [{"name": key, "expression": text} for key, text in rule.variables.items()],
+        "validations": [
+            {"expression": each.expression, "message": each.message, "reason": "Forbidden"}
+            for each in rule.validations
+        ],
+    }
+    policy = ValidatingAdmissionPolicy(called, metadata=metadata(called), spec=spec, opts=under)
+    bound: Fields = {
+        "policyName": called,
+        "validationActions": ["Deny", "Audit"],
+        "matchResources": {"namespaceSelector": _not_in(SYSTEM_NAMESPACES)},
+    }
     binding = ValidatingAdmissionPolicyBinding(
-        f"{name}-{rule.name}",
-        metadata={"name": f"{name}-{rule.name}"},
-        spec={
-            "policyName": f"{name}-{rule.name}",
-            "validationActions": ["Deny", "Audit"],
-            "matchResources": {"namespaceSelector": _not_in(rule.exempt)},
-        },
+        called,
+        metadata=metadata(called),
+        spec=bound,
         opts=pulumi.ResourceOptions(parent=under.parent, depends_on=[policy]),
     )
     return [policy, binding]
 
 
-def _not_in(namespaces: tuple[str, ...]) -> Mapping[str, Any]:
+_PODS: Fields = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE", "UPDATE"],
+    "resources": ["pods", "pods/ephemeralcontainers"],
+}
+
+
+def _not_in(namespaces: tuple[str, ...]) -> Fields:
     # The API server sets this label itself, so that a namespace cannot name itself another.
     return {
         "matchExpressions": [

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-node-lease", "kube-public", "amazon-guardduty")
-"""Where EKS's own add-ons run, which need the machine: the network, the disks, GuardDuty's agent."""
+"""Where EKS's own add-ons run, which need the machine: the network, the disks, GuardDuty's agent.
 
-POLICY_NAMESPACE = "kyverno"
-"""Where signatures are checked. Its pods ask the API server, so they carry a token; all else holds for them."""
+No rule holds there, and nobody but the deployer and break-glass may write there.
+"""
 
 _EVERY = (
     "object.spec.containers"
@@ -37,8 +37,6 @@ class Rule:
     name: str
     validations: tuple[Validation, ...]
     variables: Mapping[str, str] = field(default_factory=lambda: {"containers": _EVERY})
-    exempt: tuple[str, ...] = SYSTEM_NAMESPACES
-    """Namespaces in which it does not hold."""
 
 
 def rules(registry_host: str) -> tuple[Rule, ...]:
@@ -162,7 +160,6 @@ _IDENTITY = Rule(
         ),
     ),
     variables={},
-    exempt=(*SYSTEM_NAMESPACES, POLICY_NAMESPACE),
 )
 
 _BOUNDED = Rule(

@@ -60,6 +60,7 @@ class Cluster(pulumi.ComponentResource):
         kubernetes_version: str,
         vpc_id: pulumi.Input[str],
         private_subnet_ids: Sequence[pulumi.Input[str]],
+        service_cidr: str,
         endpoint_security_group_id: pulumi.Input[str],
         s3_prefix_list_id: pulumi.Input[str],
         api_cidrs: Sequence[str],
@@ -85,6 +86,7 @@ class Cluster(pulumi.ComponentResource):
             kubernetes_version: A key of ``components.eks_versions.RELEASES``.
             vpc_id: The VPC.
             private_subnet_ids: Where the control plane's interfaces and the system machines stand.
+            service_cidr: Range of the addresses of services in the cluster (``cluster_limits.service_range``).
             endpoint_security_group_id: Group of the VPC's endpoints of AWS services.
             s3_prefix_list_id: Addresses of S3, where ECR keeps the layers of images.
             api_cidrs: IPv4 ranges, /24 or narrower, that may reach the Kubernetes API from outside; none make it
@@ -120,7 +122,7 @@ class Cluster(pulumi.ComponentResource):
 
         logs = self._logs(logs_key_arn, log_retention_days)
         control_plane = self._group("control-plane", "Control plane of the cluster", vpc_id)
-        cluster = self._control_plane(private_subnet_ids, control_plane, api_cidrs, logs)
+        cluster = self._control_plane(private_subnet_ids, service_cidr, control_plane, api_cidrs, logs)
         self.name, self.arn, self.endpoint = cluster.name, cluster.arn, cluster.endpoint
         self.certificate_authority = cluster.certificate_authority.data
         self.oidc_issuer = cluster.identities[0].oidcs[0].issuer
@@ -175,6 +177,7 @@ class Cluster(pulumi.ComponentResource):
     def _control_plane(
         self,
         subnet_ids: Sequence[pulumi.Input[str]],
+        service_cidr: str,
         group: aws.ec2.SecurityGroup,
         api_cidrs: Sequence[str],
         logs: aws.cloudwatch.LogGroup,
@@ -213,6 +216,7 @@ class Cluster(pulumi.ComponentResource):
                 "bootstrap_cluster_creator_admin_permissions": False,
             },
             vpc_config=_vpc_config(subnet_ids, group.id, api_cidrs),
+            kubernetes_network_config={"service_ipv4_cidr": service_cidr, "ip_family": "ipv4"},
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
             encryption_config={"provider": {"key_arn": self._key_arn}, "resources": ["secrets"]},
             # At the end of standard support EKS upgrades, rather than to keep an old version for a fee.

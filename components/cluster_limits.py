@@ -40,3 +40,21 @@ def system_type_problem(instance_type: str) -> str | None:
             "write one like m7i.large"
         )
     return None
+
+
+SERVICE_RANGES = ("172.20.0.0/16", "10.100.0.0/16")
+"""What EKS itself chooses from (Amazon EKS API Reference, "KubernetesNetworkConfigRequest")."""
+
+
+def service_range(vpc_cidr: str) -> str:
+    """Return the range of the addresses of services in the cluster: one that is not the VPC's.
+
+    It is chosen here, since network policies have to name the API server's address in it.
+    """
+    vpc = ipaddress.ip_network(vpc_cidr)
+    return next(cidr for cidr in SERVICE_RANGES if not ipaddress.ip_network(cidr).overlaps(vpc))
+
+
+def api_server_address(service_cidr: str) -> str:
+    """Return the API server's address among the services, as a range of one: always the first."""
+    return f"{ipaddress.IPv4Network(service_cidr)[1]}/32"

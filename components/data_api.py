@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.documents import Statement, partition_of
+from components.fields import metadata
 from components.nodes import between_groups
 from components.pod_network import Addresses, Peer
 from components.pods import Container, Image, Size
@@ -154,7 +155,7 @@ class DataApiService(pulumi.ComponentResource):
             f"{name}-group",
             api_version="vpcresources.k8s.aws/v1beta1",
             kind="SecurityGroupPolicy",
-            metadata={"name": name, "namespace": namespace},
+            metadata=metadata(name, namespace=namespace),
             spec={
                 "podSelector": {"matchLabels": {"app": name}},
                 "securityGroups": {"groupIds": [security_group_id]},

@@ -194,6 +194,5 @@ def _job(
             statements=statements,
         ),
         needs=place.needs,
-        suspended=True,
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import LimitRange, Namespace, ResourceQuota
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
+from components.fields import Fields, metadata
 from components.pods import GPU
 
 
@@ -59,18 +60,19 @@ class ClosedNamespace(pulumi.ComponentResource):
         self.name = namespace
         made = Namespace(
             f"{name}-namespace",
-            metadata={"name": namespace, "labels": _pod_security(kubernetes_version)},
+            metadata=metadata(namespace, labels=_pod_security(kubernetes_version)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[made])
+        # No rules at all: what may pass is named by each workload's own policy.
+        nothing: Fields = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         closed = NetworkPolicy(
             f"{name}-closed",
-            metadata={"name": "closed", "namespace": namespace},
-            # No rules at all: what may pass is named by each workload's own policy.
-            spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+            metadata=metadata("closed", namespace=namespace),
+            spec=nothing,
             opts=inside,
         )
-        amounts = {
+        amounts: Fields = {
             "requests.cpu": quota.cpu,
             "limits.cpu": quota.cpu,
             "requests.memory": quota.memory,
@@ -81,28 +83,33 @@ class ClosedNamespace(pulumi.ComponentResource):
             "services.loadbalancers": "0",
             "services.nodeports": "0",
         }
+        bounds: Fields = {"hard": amounts}
         bound = ResourceQuota(
             f"{name}-quota",
-            metadata={"name": "quota", "namespace": namespace},
-            spec={"hard": amounts},
+            metadata=metadata("quota", namespace=namespace),
+            spec=bounds,
             opts=inside,
         )
         limits = LimitRange(
             f"{name}-limits",
-            metadata={"name": "limits", "namespace": namespace},
-            spec={
-                "limits": [
-                    {
-                        "type": "Container",
-                        "default": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
-                        "defaultRequest": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "256Mi"},
-                    }
-                ]
-            },
+            metadata=metadata("limits", namespace=namespace),
+            spec=_UNLESS_SAID,
             opts=inside,
         )
         self.ready = [made, closed, bound, limits]
         self.register_outputs({"name": namespace})
+
+
+_UNLESS_SAID: Fields = {
+    "limits": [
+        {
+            "type": "Container",
+            "default": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+            "defaultRequest": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "256Mi"},
+        }
+    ]
+}
+"""What a container gets that says nothing: a quota refuses one without limits."""
 
 
 def _pod_security(kubernetes_version: str) -> dict[str, str]:

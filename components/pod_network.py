@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from components.fields import Fields
 
 IDENTITY_AGENT = "169.254.170.23/32"
 """Where pods fetch their AWS credentials, on 80 (Amazon EKS User Guide, "Learn how EKS Pod Identity works")."""
@@ -21,7 +22,7 @@ class Pods:
     app: str
     port: int
 
-    def peer(self) -> dict[str, Any]:
+    def peer(self) -> Fields:
         """Return them as a peer of a network policy."""
         return {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
@@ -44,14 +45,28 @@ class Addresses:
                 f"cidr {self.cidr!r:.40} is wider than a VPC, or link-local; name the subnets that are meant"
             )
 
-    def peer(self) -> dict[str, Any]:
+    def peer(self) -> Fields:
         """Return them as a peer of a network policy."""
         return {"ipBlock": {"cidr": self.cidr}}
 
 
-Peer = Pods | Addresses
+@dataclass(frozen=True, kw_only=True)
+class PublicAddresses:
+    """Every address that is nobody's own, on one TCP port: which of them it is, security groups say."""
 
-NAME_SERVICE: dict[str, Any] = {
+    port: int
+
+    def peer(self) -> Fields:
+        """Return them as a peer of a network policy."""
+        return {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_NOT_PUBLIC)}}
+
+
+_NOT_PUBLIC = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+"""RFC 1918, RFC 6598, and RFC 3927, where the machine's metadata service is."""
+
+Peer = Pods | Addresses | PublicAddresses
+
+NAME_SERVICE: Fields = {
     "to": [
         {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
@@ -61,27 +76,27 @@ NAME_SERVICE: dict[str, Any] = {
     "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
 }
 
-_CREDENTIALS: dict[str, Any] = {
+_CREDENTIALS: Fields = {
     "to": [{"ipBlock": {"cidr": IDENTITY_AGENT}}],
     "ports": [{"protocol": "TCP", "port": 80}],
 }
 
 
 def network_policy(
-    app: str, *, reached_by: Sequence[Peer], reaches: Sequence[Peer], calls_aws: bool
-) -> dict[str, Any]:
-    """Return the specification of the policy of one app: its callers, whom it calls, and names.
+    app: str | None, *, reached_by: Sequence[Peer], reaches: Sequence[Peer], calls_aws: bool
+) -> Fields:
+    """Return the specification of the policy of one app, or of all pods: their callers, whom they call, and names.
 
     A side without peers stays closed.
     """
     egress = [NAME_SERVICE, *([_CREDENTIALS] if calls_aws else []), *(_rule("to", peer) for peer in reaches)]
     return {
-        "podSelector": {"matchLabels": {"app": app}},
+        "podSelector": {"matchLabels": {"app": app}} if app else {},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [_rule("from", peer) for peer in reached_by],
         "egress": egress,
     }
 
 
-def _rule(way: str, peer: Peer) -> dict[str, Any]:
+def _rule(way: str, peer: Peer) -> Fields:
     return {way: [peer.peer()], "ports": [{"protocol": "TCP", "port": peer.port}]}

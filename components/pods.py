@@ -12,6 +12,8 @@ from typing import Any
 
 import pulumi
 
+from components.fields import Fields
+
 USER_ID = 65532
 """``nonroot`` of the distroless images: no user of the machine has it."""
 
@@ -70,7 +72,7 @@ class Size:
         if not 0 <= self.gpus <= 16:
             raise ValueError(f"gpus is {self.gpus}; a machine has 1 to 16, and 0 asks for none")
 
-    def resources(self) -> dict[str, Any]:
+    def resources(self) -> Fields:
         """Return requests and limits."""
         amounts = {"cpu": self.cpu, "memory": self.memory, "ephemeral-storage": self.disk}
         if self.gpus:
@@ -102,7 +104,7 @@ class Container:
 
 def pod_spec(
     name: str, container: Container, *, restart: str, spread: bool, probes: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+) -> Fields:
     """Return the specification of a pod.
 
     Args:
@@ -112,7 +114,7 @@ def pod_spec(
         spread: Over zones and machines.
         probes: How the kubelet asks whether it lives, by the names of a container's fields.
     """
-    spec: dict[str, Any] = {
+    spec: Fields = {
         "serviceAccountName": name,
         # Whoever needs AWS gets a token of EKS's from the pod identity agent; nobody needs the API server.
         "automountServiceAccountToken": False,
@@ -144,8 +146,8 @@ def pod_spec(
     return spec
 
 
-def _container(name: str, container: Container, probes: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {
+def _container(name: str, container: Container, probes: Mapping[str, Any]) -> Fields:
+    made: Fields = {
         "name": name,
         "image": container.image.reference,
         "imagePullPolicy": "Always",
@@ -170,7 +172,7 @@ def _container(name: str, container: Container, probes: Mapping[str, Any]) -> di
     return made
 
 
-def _spread(name: str, over: str, otherwise: str) -> dict[str, Any]:
+def _spread(name: str, over: str, otherwise: str) -> Fields:
     return {
         "maxSkew": 1,
         "topologyKey": over,

@@ -1,4 +1,4 @@
-"""Where images come from: a repository for each service, a cache of public ones, and the key that signs what may run.
+"""Where images come from: a repository for each service and each mirrored tool, a cache of public ones, and the key that signs what may run.
 
 Signatures are made with the key by ``cosign sign --key awskms:///<arn>``. Admission checks them against the same
 ARN (Kyverno: ``keys.kms: awskms:///<arn>``), for which its pods need ``kms:GetPublicKey`` and ``kms:DescribeKey`` on it
@@ -39,7 +39,7 @@ class Registry(pulumi.ComponentResource):
 
     Attributes:
         host: Host name of the registry; every image that may run comes from it.
-        repository_urls: URL of each service's repository, without a tag.
+        repository_urls: URL of each repository, without a tag.
         cache_urls: URL of each public registry's cache: ``quay`` to ``<host>/<prefix>/quay``.
         signing_key_arn: ARN of the key that signs images.
     """
@@ -55,7 +55,7 @@ class Registry(pulumi.ComponentResource):
         *,
         prefix: str,
         cache_prefix: str,
-        services: Sequence[str],
+        repositories: Sequence[str],
         key_arn: pulumi.Input[str],
         publisher_arns: Sequence[pulumi.Input[str]],
         administrator_arns: Sequence[pulumi.Input[str]],
@@ -69,9 +69,9 @@ class Registry(pulumi.ComponentResource):
 
         Args:
             name: Logical name.
-            prefix: Before the names of the services' repositories: ``<prefix>/data-api``.
+            prefix: Before the names of the repositories: ``<prefix>/data-api``.
             cache_prefix: Before those of cached ones; ECR takes 30 characters with the registry's name.
-            services: Names of the services.
+            repositories: What is pushed here: names of services, and of what is mirrored.
             key_arn: Key of the images.
             publisher_arns: Roles that may push and sign: the pipeline's, and no person's.
             administrator_arns: Who may change the signing key; they may not sign with it.
@@ -82,10 +82,10 @@ class Registry(pulumi.ComponentResource):
             opts: Options of the component.
 
         Raises:
-            ValueError: there are no services, nobody may publish, or a prefix is too long for ECR.
+            ValueError: there are no repositories, nobody may publish, or a prefix is too long for ECR.
         """
         super().__init__("secureml:registry:Registry", name, None, opts)
-        _check(services, publisher_arns, cache_prefix)
+        _check(repositories, publisher_arns, cache_prefix)
         self._name = name
         self._account_id = account_id
         self._partition = partition_of(region)
@@ -96,7 +96,7 @@ class Registry(pulumi.ComponentResource):
 
         suffix = "amazonaws.com.cn" if self._partition == "aws-cn" else "amazonaws.com"
         self.host = f"{account_id}.dkr.ecr.{region}.{suffix}"
-        self.repository_urls = {service: self._repository(prefix, service) for service in services}
+        self.repository_urls = {each: self._repository(prefix, each) for each in repositories}
         self._scanning()
         self.cache_urls = self._cache(cache_prefix, permissions_boundary_arn)
         self.signing_key_arn = self._signing_key(administrator_arns, deletion_window_days)
@@ -108,10 +108,11 @@ class Registry(pulumi.ComponentResource):
             }
         )
 
-    def _repository(self, prefix: str, service: str) -> pulumi.Output[str]:
+    def _repository(self, prefix: str, path: str) -> pulumi.Output[str]:
+        called = f"{self._name}-{path.replace('/', '-')}"
         repository = aws.ecr.Repository(
-            f"{self._name}-{service}",
-            name=f"{prefix}/{service}",
+            called,
+            name=f"{prefix}/{path}",
             # A tag that was checked stays the image that was checked.
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
@@ -120,13 +121,13 @@ class Registry(pulumi.ComponentResource):
             opts=self._under,
         )
         aws.ecr.RepositoryPolicy(
-            f"{self._name}-{service}",
+            called,
             repository=repository.name,
             policy=policy_document(*self._own_account(), self._publishers_only()),
             opts=self._under,
         )
         aws.ecr.LifecyclePolicy(
-            f"{self._name}-{service}", repository=repository.name, policy=_forget_untagged(), opts=self._under
+            called, repository=repository.name, policy=_forget_untagged(), opts=self._under
         )
         return repository.repository_url
 
@@ -319,9 +320,11 @@ _LONGEST_CACHE_PREFIX = 30
 """Amazon ECR API Reference, "CreatePullThroughCacheRule"."""
 
 
-def _check(services: Sequence[str], publisher_arns: Sequence[pulumi.Input[str]], cache_prefix: str) -> None:
-    if not services:
-        raise ValueError("services is empty; name the services that have an image")
+def _check(
+    repositories: Sequence[str], publisher_arns: Sequence[pulumi.Input[str]], cache_prefix: str
+) -> None:
+    if not repositories:
+        raise ValueError("repositories is empty; name the services that have an image")
     if not publisher_arns:
         raise ValueError("publisher_arns is empty; name the role that may push and sign")
     longest = max(len(f"{cache_prefix}/{upstream}") for upstream in UPSTREAMS)

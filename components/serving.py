@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.documents import Statement
+from components.fields import metadata
 from components.ml_jobs import RELEASED, Models
 from components.pod_network import Addresses
 from components.pods import Container, Image, Size
@@ -151,7 +152,7 @@ class Gateway(pulumi.ComponentResource):
             f"{workload.name}-entrance",
             api_version="elbv2.k8s.aws/v1beta1",
             kind="TargetGroupBinding",
-            metadata={"name": workload.name, "namespace": workload.namespace},
+            metadata=metadata(workload.name, namespace=workload.namespace),
             spec={
                 "targetGroupARN": entrance.target_group_arn,
                 "targetType": "ip",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
-from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.batch.v1 import CronJob
 from pulumi_kubernetes.core.v1 import Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.documents import Statement
+from components.fields import Fields, metadata
 from components.pod_identity import PodIdentity
 from components.pod_network import Peer, network_policy
 from components.pods import Container, pod_spec
@@ -93,45 +93,41 @@ class ServiceWorkload(pulumi.ComponentResource):
         surroundings = _Surroundings(self, name, namespace, rights, needs)
         surroundings.policy(reached_by, reaches)
         labels = {"app": name}
+        pods = pod_spec(name, container, restart="Always", spread=True, probes=_probes(probe, container.port))
+        deployed: Fields = {
+            "replicas": replicas,
+            "revisionHistoryLimit": 5,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {"metadata": {"labels": labels}, "spec": pods},
+        }
         deployment = Deployment(
-            f"{name}-deployment",
-            metadata=surroundings.metadata(),
-            spec={
-                "replicas": replicas,
-                "revisionHistoryLimit": 5,
-                "progressDeadlineSeconds": 600,
-                "selector": {"matchLabels": labels},
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": pod_spec(
-                        name, container, restart="Always", spread=True, probes=_probes(probe, container.port)
-                    ),
-                },
-            },
-            opts=surroundings.opts,
+            f"{name}-deployment", metadata=surroundings.metadata(), spec=deployed, opts=surroundings.opts
         )
+        budget: Fields = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
         PodDisruptionBudget(
-            f"{name}-budget",
-            metadata=surroundings.metadata(),
-            spec={"maxUnavailable": 1, "selector": {"matchLabels": labels}},
-            opts=surroundings.under,
+            f"{name}-budget", metadata=surroundings.metadata(), spec=budget, opts=surroundings.under
         )
+        service: Fields = {
+            "type": "ClusterIP",
+            "selector": labels,
+            "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+        }
         Service(
             f"{name}-service",
             metadata=surroundings.metadata(),
-            spec={
-                "type": "ClusterIP",
-                "selector": labels,
-                "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
-            },
+            spec=service,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
         self.register_outputs({"name": name, "namespace": namespace, "port": container.port})
 
 
 class JobWorkload(pulumi.ComponentResource):
-    """One run to an end: with a deadline, and gone some time after it.
+    """Runs to an end, each with a deadline and gone some time after it; people start one when they want it.
+
+    ``kubectl create job --from=cronjob/<name> <run>`` starts one. The schedule itself is suspended: it is there
+    because a job can be made from nothing else.
 
     Attributes:
         name: Name of the app and of its service account.
@@ -153,7 +149,6 @@ class JobWorkload(pulumi.ComponentResource):
         reaches: Sequence[Peer],
         rights: Rights | None = None,
         needs: Sequence[pulumi.Resource] = (),
-        suspended: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the job.
@@ -162,13 +157,12 @@ class JobWorkload(pulumi.ComponentResource):
             name: Name of the app; also of its service account.
             namespace: A namespace that refuses everything by default (``components.namespaces``).
             container: What runs.
-            deadline_seconds: After this long it is stopped, retries included.
-            keep_seconds: How long it can be looked at after its end.
+            deadline_seconds: After this long it is stopped, retries included; 14 days at most.
+            keep_seconds: How long it can be looked at after its end; 7 days at most.
             retries: How often it is started again after a failure, 0 to 6.
             reaches: Whom it may call, beside the name service; nobody calls a job.
             rights: What it may do in AWS; without any it has no role.
             needs: What must be there before its pods are admitted: the namespace and its rules.
-            suspended: A template that people start by ``kubectl create job --from``-like means, or at once.
             opts: Options of the component, with the cluster's provider.
 
         Raises:
@@ -184,23 +178,27 @@ class JobWorkload(pulumi.ComponentResource):
         self.name, self.namespace = name, namespace
         surroundings = _Surroundings(self, name, namespace, rights, needs)
         surroundings.policy((), reaches)
-        Job(
-            f"{name}-job",
-            metadata=surroundings.metadata(),
-            spec={
-                "activeDeadlineSeconds": deadline_seconds,
-                "ttlSecondsAfterFinished": keep_seconds,
-                "backoffLimit": retries,
-                "suspend": suspended,
-                "template": {
-                    "metadata": {"labels": {"app": name}},
-                    "spec": pod_spec(name, container, restart="Never", spread=False),
-                },
+        job: Fields = {
+            "activeDeadlineSeconds": deadline_seconds,
+            "ttlSecondsAfterFinished": keep_seconds,
+            "backoffLimit": retries,
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": pod_spec(name, container, restart="Never", spread=False),
             },
-            opts=surroundings.opts,
-        )
+        }
+        spec: Fields = {
+            "schedule": _NEVER,
+            "suspend": True,
+            "concurrencyPolicy": "Forbid",
+            "jobTemplate": {"metadata": {"labels": {"app": name}}, "spec": job},
+        }
+        CronJob(f"{name}-job", metadata=surroundings.metadata(), spec=spec, opts=surroundings.opts)
         self.register_outputs({"name": name, "namespace": namespace})
 
+
+_NEVER = "0 0 1 1 *"
+"""A schedule has to be written; this one is suspended."""
 
 _LONGEST_RUN_SECONDS = 14 * 24 * 3600
 _LONGEST_KEEP_SECONDS = 7 * 24 * 3600
@@ -241,9 +239,9 @@ class _Surroundings:
                 )
             )
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Fields:
         """Return name, namespace and labels."""
-        return {"name": self._name, "namespace": self._namespace, "labels": {"app": self._name}}
+        return metadata(self._name, namespace=self._namespace, labels={"app": self._name})
 
     def policy(self, reached_by: Sequence[Peer], reaches: Sequence[Peer]) -> None:
         """Write down whom the pods talk to, before there are any."""
@@ -264,8 +262,8 @@ class _Surroundings:
         return pulumi.ResourceOptions(parent=self._parent, depends_on=self._ready)
 
 
-def _probes(probe: Probe, port: int) -> dict[str, Any]:
-    def asked(path: str, period_seconds: int, failures: int) -> dict[str, Any]:
+def _probes(probe: Probe, port: int) -> Fields:
+    def asked(path: str, period_seconds: int, failures: int) -> Fields:
         return {
             "httpGet": {"path": path, "port": port, "scheme": "HTTPS"},
             "periodSeconds": period_seconds,

@@ -9,10 +9,13 @@ import pulumi
 import pulumi_kubernetes
 
 from components.cluster import Cluster
+from components.cluster_limits import service_range
 from components.data_api import DataApiBoundary
 from components.documents import partition_of
+from components.gpu_budget import GpuBudget
 from components.personas import Persona
 from components.registry import Registry
+from components.signatures import MIRRORED
 from components.training import Pool, Training
 from stacks.parts.foundation import Foundation
 from stacks.parts.regions import SHORT
@@ -23,7 +26,7 @@ SERVICES = ("data-api", "federated", "gateway", "ip-blocker", "redteam", "traine
 
 NAMESPACES: Mapping[Persona, tuple[str, ...]] = {
     "data-scientist": ("training",),
-    "ml-engineer": ("training", "serving"),
+    "ml-engineer": ("training", "redteam", "serving"),
 }
 """Where a persona may look, of those that do not see the whole cluster."""
 
@@ -65,6 +68,7 @@ def cluster_of(base: Foundation, data_api: DataApiBoundary) -> ClusterHandles:
     registry = _registry(base)
     cluster = _cluster(base)
     training = _training(base, cluster, data_api)
+    _budget(base)
     return ClusterHandles(
         name=cluster.name,
         arn=cluster.arn,
@@ -93,7 +97,7 @@ def _registry(base: Foundation) -> Registry:
         f"{base.prefix}-registry",
         prefix=base.prefix,
         cache_prefix=f"{SHORT}-{base.settings.environment}",
-        services=SERVICES,
+        repositories=(*SERVICES, *MIRRORED),
         key_arn=base.keys.platform_arn,
         # Without a pipeline, who deploys also publishes.
         publisher_arns=[base.roles.ci_role_arn or _deployer(base)],
@@ -113,6 +117,7 @@ def _cluster(base: Foundation) -> Cluster:
         kubernetes_version=settings.kubernetes_version,
         vpc_id=base.network.vpc_id,
         private_subnet_ids=base.network.private_subnet_ids,
+        service_cidr=service_range(base.settings.network.cidr_block),
         endpoint_security_group_id=base.network.endpoint_security_group_id,
         s3_prefix_list_id=base.network.s3_prefix_list_id,
         api_cidrs=settings.endpoint,
@@ -152,6 +157,18 @@ def _training(base: Foundation, cluster: Cluster, data_api: DataApiBoundary) -> 
         after=cluster.ready_for_nodes,
         opts=base.regions.at_home,
     )
+
+
+def _budget(base: Foundation) -> None:
+    training = base.settings.training
+    if training.pools and training.monthly_budget_usd:
+        GpuBudget(
+            f"{base.prefix}-gpus",
+            monthly_usd=training.monthly_budget_usd,
+            instance_types=[each for pool in training.pools for each in pool.instance_types],
+            email=base.settings.alerts.email,
+            opts=base.regions.at_home,
+        )
 
 
 def _pool(base: Foundation, pool: TrainingPool) -> Pool:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import pulumi
 
 from components.addressing import TierPlan
 from components.admission import AdmissionRules
+from components.cluster_limits import api_server_address, service_range
+from components.cluster_roles import Duties, Duty
 from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess
 from components.database import Database
 from components.ml_jobs import Models, Place, RedTeam, Run, Trainer
 from components.model_signing import ModelSigningKey
 from components.namespaces import ClosedNamespace, Quota
+from components.personas import Persona
 from components.pod_network import Addresses, Pods
 from components.pods import Image, Size
 from components.rights import Secrets
 from components.s3_endpoint import S3Endpoint
 from components.serving import Entrance, Gateway
+from components.signatures import SignedImages
 from stacks.parts.cluster import DATA_API_PORT, ClusterHandles
 from stacks.parts.foundation import Foundation
-from stacks.sections.services import Job, Service
+from stacks.sections.services import Job, Service, Signatures
 
 GATEWAY_PORT = 8443
 
@@ -37,7 +44,39 @@ def services_of(
 ) -> None:
     """Build the gate and what the settings name."""
     rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
-    _Services(base, cluster, rules).build(data_api, database, entrance)
+    if signatures := base.settings.services.signatures:
+        gate = _signed_images(base, cluster, rules, signatures)
+        _Services(base, cluster, [*rules.ready, *gate.ready]).build(data_api, database, entrance)
+
+
+def _signed_images(
+    base: Foundation, cluster: ClusterHandles, rules: AdmissionRules, digests: Signatures
+) -> SignedImages:
+    vpc = base.settings.network.cidr_block
+    api_server = api_server_address(service_range(vpc))
+    return SignedImages(
+        f"{base.prefix}-signatures",
+        cluster_name=cluster.name,
+        kubernetes_version=base.settings.cluster.kubernetes_version,
+        registry_host=cluster.registry_host,
+        repository_prefix=base.prefix,
+        digests={"kyverno": digests.kyverno, "kyvernopre": digests.kyvernopre},
+        signing_key_arn=cluster.signing_key_arn,
+        callers=_tier(base, "private"),
+        reaches=[Addresses(cidr=cidr, port=_HTTPS) for cidr in (api_server, vpc)],
+        permissions_boundary_arn=base.roles.boundary_arn,
+        needs=rules.ready,
+        opts=_inside(base, cluster),
+    )
+
+
+def _tier(base: Foundation, tier: Literal["private", "isolated"]) -> tuple[str, ...]:
+    """Return the ranges of a tier; of a VPC that was brought, only its own is known."""
+    network = base.settings.network
+    if network.existing:
+        return (network.cidr_block,)
+    plan = TierPlan.split(network.cidr_block, zones=len(network.zones))
+    return plan.private if tier == "private" else plan.isolated
 
 
 def _inside(base: Foundation, cluster: ClusterHandles) -> pulumi.ResourceOptions:
@@ -45,8 +84,8 @@ def _inside(base: Foundation, cluster: ClusterHandles) -> pulumi.ResourceOptions
 
 
 class _Services:
-    def __init__(self, base: Foundation, cluster: ClusterHandles, rules: AdmissionRules) -> None:
-        self._base, self._cluster, self._rules = base, cluster, rules
+    def __init__(self, base: Foundation, cluster: ClusterHandles, gate: list[pulumi.Resource]) -> None:
+        self._base, self._cluster, self._gate = base, cluster, gate
         self._opts = _inside(base, cluster)
         self._vpc = base.settings.network.cidr_block
         self._models = Models(
@@ -65,7 +104,7 @@ class _Services:
         if asked.trainer:
             Trainer(
                 "trainer",
-                place=self._place("training", asked.trainer, s3),
+                place=self._place("training", asked.trainer, s3, {"ml-engineer": "runs-jobs"}),
                 run=self._run("trainer", asked.trainer),
                 models=self._models,
                 epsilon=asked.trainer.epsilon,
@@ -76,7 +115,8 @@ class _Services:
             key = self._signing_key()
             RedTeam(
                 "redteam",
-                place=self._place("redteam", asked.redteam, s3),
+                # Not who trains: a job in this namespace may sign what serves.
+                place=self._place("redteam", asked.redteam, s3, {"operator": "runs-jobs"}),
                 run=self._run("redteam", asked.redteam),
                 models=self._models,
                 signing_key_arn=key.arn,
@@ -87,12 +127,12 @@ class _Services:
 
     def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> None:
         base = self._base
-        namespace = self._namespace("data-api", _quota(asked))
+        namespace = self._namespace("data-api", _quota(asked), {"operator": "restarts"})
         DataApiService(
             "data-api",
             cluster_name=self._cluster.name,
             namespace=namespace.name,
-            needs=[*self._rules.ready, *namespace.ready],
+            needs=[*self._gate, *namespace.ready],
             image=self._image("data-api", asked.image),
             size=_size(asked),
             replicas=asked.replicas,
@@ -104,7 +144,7 @@ class _Services:
             database=DatabaseAccess(
                 address=database.endpoint_address,
                 resource_id=database.resource_id,
-                network=[Addresses(cidr=cidr, port=_POSTGRESQL) for cidr in self._isolated()],
+                network=[Addresses(cidr=cidr, port=_POSTGRESQL) for cidr in _tier(base, "isolated")],
             ),
             security_group_id=boundary.security_group_id,
             node_security_group_id=self._cluster.node_security_group_id,
@@ -128,12 +168,12 @@ class _Services:
         self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance | None
     ) -> None:
         base = self._base
-        namespace = self._namespace("serving", _quota(asked))
+        namespace = self._namespace("serving", _quota(asked), {"operator": "restarts"})
         Gateway(
             "gateway",
             cluster_name=self._cluster.name,
             namespace=namespace.name,
-            needs=[*self._rules.ready, *namespace.ready],
+            needs=[*self._gate, *namespace.ready],
             image=self._image("gateway", asked.image),
             size=_size(asked),
             replicas=asked.replicas,
@@ -153,7 +193,7 @@ class _Services:
             opts=self._opts,
         )
 
-    def _place(self, namespace: str, asked: Job, s3: S3Endpoint) -> Place:
+    def _place(self, namespace: str, asked: Job, s3: S3Endpoint, duties: Mapping[Persona, Duty]) -> Place:
         jobs = asked.jobs_at_once
         made = self._namespace(
             namespace,
@@ -163,11 +203,12 @@ class _Services:
                 pods=jobs,
                 gpus=asked.gpu_quota,
             ),
+            duties,
         )
         return Place(
             cluster_name=self._cluster.name,
             namespace=made.name,
-            needs=[*self._rules.ready, *made.ready],
+            needs=[*self._gate, *made.ready],
             data_api=Pods(namespace="data-api", app="data-api", port=DATA_API_PORT),
             aws_endpoints=self._aws(),
             s3_url=s3.url,
@@ -186,14 +227,16 @@ class _Services:
             image=self._image(service, asked.image), size=size, deadline_seconds=asked.deadline_hours * 3600
         )
 
-    def _namespace(self, name: str, quota: Quota) -> ClosedNamespace:
-        return ClosedNamespace(
+    def _namespace(self, name: str, quota: Quota, duties: Mapping[Persona, Duty]) -> ClosedNamespace:
+        made = ClosedNamespace(
             name,
             namespace=name,
             kubernetes_version=self._base.settings.cluster.kubernetes_version,
             quota=quota,
             opts=self._opts,
         )
+        Duties(f"{name}-duties", namespace=name, duties=duties, needs=made.ready, opts=self._opts)
+        return made
 
     def _signing_key(self) -> ModelSigningKey:
         base = self._base
@@ -235,13 +278,6 @@ class _Services:
 
     def _aws(self) -> Addresses:
         return Addresses(cidr=self._vpc, port=_HTTPS)
-
-    def _isolated(self) -> tuple[str, ...]:
-        """Return where the database is; of a VPC that was brought, only its range is known."""
-        network = self._base.settings.network
-        if network.existing:
-            return (self._vpc,)
-        return TierPlan.split(self._vpc, zones=len(network.zones)).isolated
 
 
 def _size(asked: Service) -> Size:

@@ -113,6 +113,17 @@ class Training(Section):
     """Where models are trained."""
 
     pools: tuple[TrainingPool, ...] = ()
+    monthly_budget_usd: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """What their instances may cost a month before somebody is told; US dollars."""
+
+    @model_validator(mode="after")
+    def _costs_are_watched(self) -> Training:
+        if self.pools and self.monthly_budget_usd is None:
+            raise wrong(
+                "monthly_budget_usd",
+                "is missing, and a stolen GPU costs thousands a day; write how many US dollars a month are planned",
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Training:

@@ -76,13 +76,30 @@ class Trainer(Job):
     """Probability that it reveals more; below one over the number of people."""
 
 
+class Signatures(Section):
+    """What checks signatures: Kyverno's images, mirrored into the platform's own registry."""
+
+    kyverno: Digest
+    kyvernopre: Digest
+
+
 class Services(Section):
     """What is deployed. A service that is left out is not there: begin without any, push images, add them."""
 
+    signatures: Signatures | None = None
     data_api: Service | None = None
     gateway: Service | None = None
     trainer: Trainer | None = None
     redteam: Job | None = None
+
+    @model_validator(mode="after")
+    def _images_are_verified(self) -> Services:
+        if not self.signatures and (self.data_api or self.gateway or self.trainer or self.redteam):
+            raise wrong(
+                "signatures",
+                "is missing, and nothing runs whose signature nobody checks; mirror Kyverno and write its digests",
+            )
+        return self
 
     @model_validator(mode="after")
     def _jobs_have_data(self) -> Services:

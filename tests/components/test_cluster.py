@@ -41,6 +41,7 @@ def cluster(*, unknowns: bool = False, **changed: Any) -> Graph:
         "kubernetes_version": "1.36",
         "vpc_id": "vpc-1",
         "private_subnet_ids": ["subnet-1", "subnet-2"],
+        "service_cidr": "172.20.0.0/16",
         "endpoint_security_group_id": "sg-endpoints",
         "s3_prefix_list_id": "pl-1",
         "api_cidrs": [],

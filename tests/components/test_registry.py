@@ -25,7 +25,7 @@ def registry(**changed: Any) -> Graph:
     arguments: dict[str, Any] = {
         "prefix": "platform-dev",
         "cache_prefix": "smlp-dev",
-        "services": ["data-api", "gateway"],
+        "repositories": ["data-api", "gateway"],
         "key_arn": key("platform"),
         "publisher_arns": [PIPELINE],
         "administrator_arns": [OPERATOR],
@@ -149,7 +149,7 @@ def test_it_tells_where_images_are(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"services": []}, "services is empty"),
+        ({"repositories": []}, "repositories is empty"),
         ({"publisher_arns": []}, "publisher_arns is empty"),
         ({"cache_prefix": "secure-ml-platform-staging"}, "ECR takes 30 characters"),
     ],
