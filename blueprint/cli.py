@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``blueprint check``, ``blueprint rehearse``."""
+"""The command line: ``blueprint preview``, ``check``, ``manifests`` and ``rehearse``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ examples:
   blueprint preview prod --export prod.json  keep the graph, in the format of pulumi stack export
   blueprint check prod.json                  the same verdict, from the file
   pulumi stack export | blueprint check /dev/stdin
+  blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
@@ -95,6 +96,23 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE", type=Path, help="the exported file")
     check.set_defaults(run=_check)
 
+    manifests = commands.add_parser(
+        "manifests",
+        parents=[common],
+        help="write the Kubernetes objects of an environment as YAML",
+        description="Write every Kubernetes object that an environment would have as YAML, one file each, by "
+        "namespace; and for each Helm release its chart and values.",
+    )
+    manifests.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    manifests.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the folder; files that this command wrote earlier are replaced, others stop it",
+    )
+    manifests.set_defaults(run=_manifests)
+
     rehearse = commands.add_parser(
         "rehearse",
         parents=[common],
@@ -138,6 +156,21 @@ def _check(options: argparse.Namespace, errors: Console) -> int:
     from blueprint import deployment
 
     return _judge(deployment.read(options.file), options, errors)
+
+
+def _manifests(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint import manifests, program
+    from blueprint.graph import canonical_json
+
+    with _progress(errors, f"Running the program for {options.environment}"):
+        graph = program.run(options.environment)
+    objects, releases = manifests.manifests(graph), manifests.releases(graph)
+    manifests.write((*objects, *releases), options.out)
+    if options.format == "json":
+        print(canonical_json({"files": [str(each.path) for each in (*objects, *releases)]}))
+    else:
+        print(f"{options.out}: {len(objects)} objects, and the values of {len(releases)} Helm releases")
+    return 0
 
 
 def _seconds(text: str) -> float:

@@ -11,6 +11,7 @@ _NOT_THERE = "moto does not have this API"
 
 PLANNED_ONLY: Mapping[str, str] = {
     "aws_accessanalyzer_analyzer": _NOT_THERE,
+    "aws_budgets_budget": "moto has no DescribeSubscribersForNotification",
     "aws_ebs_snapshot_block_public_access": _NOT_THERE,
     "aws_ec2_instance_metadata_defaults": _NOT_THERE,
     "aws_ec2_serial_console_access": _NOT_THERE,

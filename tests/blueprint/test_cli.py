@@ -14,6 +14,12 @@ from blueprint.environments import ROOT
 from blueprint.graph import UNKNOWN
 from tests.blueprint.commands import blueprint
 
+NOT_IN_ANY_GRAPH = {
+    "EKS-09",  # the images of what a Helm chart makes
+    "EKS-26",  # who may take the role that deploys, which is another stack's
+}
+"""Whatever AWS answers, the program does not hold it, so no preview decides it."""
+
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 @pytest.mark.parametrize("mode", [[], ["--unknowns"]], ids=["resolved", "unknowns"])
@@ -23,7 +29,8 @@ def test_every_environment_keeps_every_promise(environment: str, mode: list[str]
     assert ran.returncode == 0, ran.stdout + ran.stderr
     verdict = json.loads(ran.stdout)
     assert verdict["violations"] == []
-    assert (verdict["counts"]["undecided"] == 0) == (mode == [])
+    open_questions = {each["control"] for each in verdict["undecided"]}
+    assert open_questions == NOT_IN_ANY_GRAPH if mode == [] else open_questions > NOT_IN_ANY_GRAPH
     # Without --unknowns every output that anything refers to has a value.
     assert (UNKNOWN in export.read_text()) == (mode != [])
 
