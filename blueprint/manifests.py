@@ -39,7 +39,9 @@ def manifests(graph: Graph) -> tuple[Manifest, ...]:
         if resource.type.startswith("kubernetes:") and resource.type != _RELEASE:
             made = _manifest(resource)
             if made.path in found:
-                raise BadInput(f"{resource.name}: {made.path} is another object already; give it another name")
+                raise BadInput(
+                    f"{resource.name}: {made.path} is another object already; give it another name"
+                )
             found[made.path] = made
     return tuple(found[path] for path in sorted(found))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.fields import Fields
@@ -83,15 +83,15 @@ _CREDENTIALS: Fields = {
 
 
 def network_policy(
-    app: str | None, *, reached_by: Sequence[Peer], reaches: Sequence[Peer], calls_aws: bool
+    labels: Mapping[str, str], *, reached_by: Sequence[Peer], reaches: Sequence[Peer], calls_aws: bool
 ) -> Fields:
-    """Return the specification of the policy of one app, or of all pods: their callers, whom they call, and names.
+    """Return the specification of the policy of the pods with these labels: their callers, whom they call, and names.
 
     A side without peers stays closed.
     """
     egress = [NAME_SERVICE, *([_CREDENTIALS] if calls_aws else []), *(_rule("to", peer) for peer in reaches)]
     return {
-        "podSelector": {"matchLabels": {"app": app}} if app else {},
+        "podSelector": {"matchLabels": dict(labels)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [_rule("from", peer) for peer in reached_by],
         "egress": egress,

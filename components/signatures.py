@@ -35,6 +35,9 @@ NAMESPACE = "kyverno"
 MIRRORED = ("mirror/kyverno", "mirror/kyvernopre", "mirror/charts/kyverno")
 """Repositories that hold Kyverno, below the prefix of the services' own."""
 
+_PODS = {"app.kubernetes.io/component": "admission-controller"}
+"""Labels that the chart gives."""
+
 _WEBHOOK = 9443
 
 _TIMEOUT_SECONDS = 30
@@ -101,7 +104,7 @@ class SignedImages(pulumi.ComponentResource):
             f"{name}-network",
             metadata=metadata("kyverno", namespace=NAMESPACE),
             spec=network_policy(
-                None,
+                _PODS,
                 reached_by=[Addresses(cidr=cidr, port=_WEBHOOK) for cidr in callers],
                 # A signature is a layer, and ECR keeps layers in S3, at public addresses that only the machines'
                 # security groups can name.

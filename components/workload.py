@@ -250,7 +250,7 @@ class _Surroundings:
                 f"{self._name}-network",
                 metadata=self.metadata(),
                 spec=network_policy(
-                    self._name, reached_by=reached_by, reaches=reaches, calls_aws=self._calls_aws
+                    {"app": self._name}, reached_by=reached_by, reaches=reaches, calls_aws=self._calls_aws
                 ),
                 opts=self.under,
             )

@@ -152,8 +152,9 @@ def test_public_addresses_are_nobodys_own() -> None:
     assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(block["except"])
 
 
-def test_a_policy_for_all_pods_selects_all() -> None:
-    assert network_policy(None, reached_by=[], reaches=[], calls_aws=False)["podSelector"] == {}
+def test_a_policy_is_about_pods_with_all_its_labels() -> None:
+    said = network_policy({"a": "1", "b": "2"}, reached_by=[], reaches=[], calls_aws=False)
+    assert said["podSelector"] == {"matchLabels": {"a": "1", "b": "2"}}
 
 
 def test_a_service_survives_a_machine_and_a_zone() -> None:
