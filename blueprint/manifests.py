@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from blueprint.graph import UNKNOWN, Graph, JsonObject, Resource
 
 FIRST_LINE = "# Written by blueprint manifests; change the program and write it again."
 """How a file is known that may be replaced."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.:-]*[a-z0-9])?")
+"""Kubernetes documentation, "Object Names and IDs"; roles may have colons."""
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _CLUSTER_WIDE = "cluster"
@@ -114,6 +118,9 @@ def _manifest(resource: Resource) -> Manifest:
     if not kind or not isinstance(metadata, Mapping) or not name or name == UNKNOWN:
         raise BadInput(f"{resource.name}: has no kind or no name of its own; write metadata.name")
     place = metadata.get("namespace") or _CLUSTER_WIDE
+    for said_name in (name, place):
+        if not _NAME.fullmatch(str(said_name)):
+            raise BadInput(f"{resource.name}: {said_name!r:.80} is no name in Kubernetes; use a-z, 0-9 and -")
     body = {key: said[key] for key in ("apiVersion", "kind", "metadata") if key in said}
     body |= {key: value for key, value in said.items() if key not in body}
     return Manifest(path=Path(place) / f"{kind}-{name}.yaml".lower().replace(":", "-"), body=body)

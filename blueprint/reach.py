@@ -296,8 +296,9 @@ def metadata_service() -> Place:
 
 def _answers_pods(template: Resource) -> bool:
     options = template.inputs.get("metadataOptions", {})
-    far = options.get("httpPutResponseHopLimit", 2) > 1
-    return options.get("httpEndpoint") != "disabled" and (far or options.get("httpTokens") != "required")
+    far: bool = options.get("httpPutResponseHopLimit", 2) > 1
+    asks_for_no_token = options.get("httpTokens") != "required"
+    return bool(options.get("httpEndpoint") != "disabled" and (far or asks_for_no_token))
 
 
 def _groups_of(template: Resource) -> list[str]:
@@ -320,7 +321,7 @@ def _classic(group: str, said: JsonObject, groups: str) -> JsonObject:
 
 
 def _covers(rule: JsonObject, port: int) -> bool:
-    low, high = rule["ports"]
+    low, high = map(int, rule["ports"])
     return rule["protocol"] in ("-1", "all") or (rule["protocol"] in ("tcp", "6") and low <= port <= high)
 
 

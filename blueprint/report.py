@@ -49,7 +49,8 @@ def _grow(tree: Tree, urn: str, children: dict[str, list[Resource]], below: Coun
     loose = [child for child in children.get(urn, ()) if child.custom]
     if loose and components:
         providers = all(resource.type.startswith(PROVIDER_PREFIX) for resource in loose)
-        tree.add(Text(f"{len(loose)} {'providers' if providers else 'resources'} of its own", style="dim"))
+        what = "provider" if providers else "resource"
+        tree.add(Text(f"{len(loose)} {what}{'s' if len(loose) > 1 else ''} of its own", style="dim"))
 
 
 def _counts_below(graph: Graph) -> Counter[str]:

@@ -71,10 +71,10 @@ def _signed_images(
 
 
 def _tier(base: Foundation, tier: Literal["private", "isolated"]) -> tuple[str, ...]:
-    """Return the ranges of a tier; of a VPC that was brought, only its own is known."""
+    """Return the ranges of a tier; where the isolated one is in a VPC that was brought, only the VPC's is known."""
     network = base.settings.network
     if network.existing:
-        return (network.cidr_block,)
+        return network.existing.private_cidrs if tier == "private" else (network.cidr_block,)
     plan = TierPlan.split(network.cidr_block, zones=len(network.zones))
     return plan.private if tier == "private" else plan.isolated
 

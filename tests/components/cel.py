@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import celpy
+from celpy.adapter import json_to_cel
+from celpy.evaluation import CELEvalError
 
 from components.admission_rules import Rule
 
@@ -27,10 +29,10 @@ def refusals(rule: Rule, pod: Mapping[str, Any]) -> list[str]:
 
     An expression that fails is a refusal too (``failurePolicy: Fail``).
     """
-    said: dict[str, Any] = {"object": celpy.json_to_cel(pod)}
+    said: dict[str, Any] = {"object": json_to_cel(dict(pod))}
     try:
         variables = {key: evaluate(text, said) for key, text in rule.variables.items()}
-    except celpy.CELEvalError as error:
+    except CELEvalError as error:
         return [f"failed: {error}"]
     said["variables"] = celpy.celtypes.MapType(
         {celpy.celtypes.StringType(key): value for key, value in variables.items()}
@@ -39,7 +41,7 @@ def refusals(rule: Rule, pod: Mapping[str, Any]) -> list[str]:
     for validation in rule.validations:
         try:
             holds = bool(evaluate(validation.expression, said))
-        except celpy.CELEvalError as error:
+        except CELEvalError as error:
             found.append(f"failed: {error}")
             continue
         if not holds:

@@ -33,6 +33,10 @@ Matrix = dict[tuple[str, str], dict[Layer, bool]]
 OUT: Layer = "pod's policy out"
 IN: Layer = "pod's policy in"
 
+NOTHING: set[Layer] = set()
+ROUTE_ALONE: set[Layer] = {"route"}
+GROUPS: set[Layer] = {"group out", "group in"}
+
 # From, to, the layers that let through; every other layer on the way closes.
 OPEN: dict[tuple[str, str], set[Layer]] = {
     ("training/trainer", "database"): set(),
@@ -67,10 +71,10 @@ OPEN: dict[tuple[str, str], set[Layer]] = {
         (f"{namespace}/stranger", end): layers
         for namespace in ("data-api", "kyverno", "redteam", "serving", "training")
         for end, layers in (
-            ("database", set[Layer]()),
-            ("internet", {"route"}),
-            ("metadata", set[Layer]()),
-            ("data-api/data-api", {"group out", "group in"}),
+            ("database", NOTHING),
+            ("internet", ROUTE_ALONE),
+            ("metadata", NOTHING),
+            ("data-api/data-api", GROUPS),
         )
     },
     ("kyverno/kyverno", "database"): set(),

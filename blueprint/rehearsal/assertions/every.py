@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blueprint.rehearsal.account import Account
-from blueprint.rehearsal.assertions import access, cluster, database, encryption, network, storage
+from blueprint.rehearsal.assertions import access, cluster, database, encryption, network, services, storage
 from blueprint.rehearsal.assertions.assertion import Assertion, Outcome, ask
 
 TOPICS = (
@@ -15,6 +15,7 @@ TOPICS = (
     storage.storage,
     database.database,
     cluster.cluster,
+    services.services,
 )
 
 

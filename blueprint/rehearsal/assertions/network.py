@@ -145,11 +145,18 @@ def s3_gateway_endpoint(account: Account) -> Iterator[Seen]:
         yield vpc, bool(gateways) and all("Condition" in each["PolicyDocument"] for each in gateways)
 
 
-@network("Interface endpoints answer under AWS's own names", about=ENDPOINT)
+@network(
+    "Endpoints answer under AWS's own names: interfaces, or a gateway of the same service", about=ENDPOINT
+)
 def endpoints_have_private_names(account: Account) -> Iterator[Seen]:
-    for each in _in_our_vpcs(account, "describe_vpc_endpoints", "VpcEndpoints"):
+    endpoints = list(_in_our_vpcs(account, "describe_vpc_endpoints", "VpcEndpoints"))
+    gateways = {
+        (each["VpcId"], each["ServiceName"]) for each in endpoints if each["VpcEndpointType"] == "Gateway"
+    }
+    for each in endpoints:
         if each["VpcEndpointType"] == "Interface":
-            yield each["ServiceName"], each["PrivateDnsEnabled"]
+            by_gateway = (each["VpcId"], each["ServiceName"]) in gateways
+            yield each["ServiceName"], each["PrivateDnsEnabled"] or by_gateway
 
 
 @network("Network ACLs refuse administration ports from the world", about="aws:ec2/networkAcl:NetworkAcl")
