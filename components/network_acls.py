@@ -18,11 +18,12 @@ import pulumi_aws as aws
 from components.addressing import TierPlan
 
 WORLD = "0.0.0.0/0"
+HTTP = 80
 HTTPS = 443
 SSH = 22
 
-MAX_SSH_RANGES = 14
-"""An ACL holds 20 rules a direction (VPC User Guide, "Amazon VPC quotas"); the public tier's others take six."""
+MAX_SSH_RANGES = 13
+"""An ACL holds 20 rules a direction (VPC User Guide, "Amazon VPC quotas"); the public tier's others take seven."""
 
 WIDEST_SSH_PREFIX = 24
 
@@ -54,7 +55,7 @@ class Wall:
 
 
 def public_wall(vpc_cidr: str, ssh_cidrs: Sequence[str]) -> Wall:
-    """TLS from anybody, SSH from the approved IPv4 ranges.
+    """TLS from anybody, and plain HTTP to be sent on to TLS; SSH from the approved IPv4 ranges.
 
     Raises:
         ValueError: a range for SSH is wider than /24, or there are more than an ACL holds.
@@ -63,6 +64,7 @@ def public_wall(vpc_cidr: str, ssh_cidrs: Sequence[str]) -> Wall:
         ingress=(
             _everything(vpc_cidr),
             _port(WORLD, HTTPS),
+            _port(WORLD, HTTP),
             *(_port(cidr_block, SSH) for cidr_block in _ssh_ranges(ssh_cidrs)),
             *_answers(WORLD),
         ),

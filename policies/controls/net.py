@@ -62,13 +62,15 @@ LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 BUCKET = "aws:s3/bucket:Bucket"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 LOAD_BALANCERS = ("aws:lb/loadBalancer:LoadBalancer", "aws:alb/loadBalancer:LoadBalancer")
+LISTENERS = ("aws:lb/listener:Listener", "aws:alb/listener:Listener")
+LISTENER_RULES = ("aws:lb/listenerRule:ListenerRule", "aws:alb/listenerRule:ListenerRule")
 CLASSIC_BALANCER = "aws:elb/loadBalancer:LoadBalancer"
 CLUSTER = "aws:eks/cluster:Cluster"
 
 GUARDED_PORTS = (22, 3389, 5432, 3306, 6379, 9200, 27017, 2049, 2375, 6443, 10250)
 """SSH, remote desktop, PostgreSQL, MySQL, Redis, OpenSearch, MongoDB, NFS, Docker, Kubernetes, kubelet."""
 
-HTTPS = 443
+HTTP, HTTPS = 80, 443
 
 
 @catalogue.resource(
@@ -81,7 +83,8 @@ HTTPS = 443
 )
 def no_rule_admits_the_internet(resource: Resource) -> Outcomes:
     def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
-        if is_world(network) and not rule.only(HTTPS):
+        # Port 80 is NET-18's, which sees whether all that happens there is that people are sent on to TLS.
+        if is_world(network) and not rule.only(HTTPS) and not rule.only(HTTP):
             yield range_.violation("", "admits the whole internet")
 
     return per_rule(inbound_rules(resource), lambda rule: rule.per_range(partial(judge, rule)))
@@ -614,7 +617,7 @@ def _public_api(cluster: Resource) -> Outcomes:
 
 @catalogue.stack(
     "NET-15",
-    "A group that admits the internet on 443 belongs to a load balancer and to nothing else",
+    "A group that admits the internet belongs to a load balancer and to nothing else",
     severity=HIGH,
     on=RULE_CARRIERS,
     remedy="Give the load balancer a group of its own; machines and databases admit that group.",
@@ -713,3 +716,46 @@ def _admits_too_much(rule: Rule, member: Node, ranges: Sequence[Network]) -> Out
 def _lets_too_much_out(rule: Rule, member: Node, ranges: Sequence[Network]) -> Outcomes:
     if make_up_the_world(ranges) and rule.every_port():
         yield member.violation("", "lets data out to anybody on every port by way of a prefix list")
+
+
+@catalogue.stack(
+    "NET-18",
+    "Port 80 is open to the internet only where a load balancer sends everybody on to TLS",
+    severity=CRITICAL,
+    on=RULE_CARRIERS,
+    remedy="Put the group on a load balancer whose listener on port 80 only redirects to HTTPS, or admit 443 alone.",
+    references=References(fsbp=["ELB.1"], nist=["SC-8"], pci=["4.2.1"]),
+)
+def plain_http_is_sent_on_to_tls(carrier: Resource, stack: Stack) -> Outcomes:
+    def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
+        if is_world(network) and rule.only(HTTP):
+            groups = groups_of(carrier, stack)
+            if not groups:
+                yield Undecided("securityGroupId")
+            if not all(_sends_on(group, stack) for group in groups):
+                yield range_.violation("", "admits the internet to port 80, where nothing sends it on to TLS")
+
+    return per_rule(inbound_rules(carrier), lambda rule: rule.per_range(partial(judge, rule)))
+
+
+def _sends_on(group: Resource, stack: Stack) -> bool:
+    listeners = [
+        listener
+        for balancer in stack.referrers(group, "securityGroups", *LOAD_BALANCERS)
+        for listener in stack.referrers(balancer, "loadBalancerArn", *LISTENERS)
+        if listener.number("port") == HTTP
+    ]
+    return bool(listeners) and all(_only_redirects(listener, stack) for listener in listeners)
+
+
+def _only_redirects(listener: Resource, stack: Stack) -> bool:
+    """Say whether a listener does nothing, by itself or by a rule of its own, but send people on to HTTPS."""
+    rules = stack.referrers(listener, "listenerArn", *LISTENER_RULES)
+    actions = [
+        *listener.items("defaultActions"),
+        *(action for rule in rules for action in rule.items("actions")),
+    ]
+    return bool(actions) and all(
+        action.switch("type") == "redirect" and action.switch("redirect.protocol") == "HTTPS"
+        for action in actions
+    )

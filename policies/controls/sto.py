@@ -238,12 +238,13 @@ def _enabled(versioning: Node) -> Outcomes:
     references=References(fsbp=["S3.17"], nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"]),
 )
 def bucket_is_encrypted(bucket: Resource, stack: Stack) -> Outcomes:
-    # S3 cannot deliver server access logs into a bucket with SSE-KMS (S3 User Guide, "Enabling Amazon S3
-    # server access logging"): one that takes these, and nothing else at all, may have SSE-S3.
+    # Neither S3's server access logs nor a load balancer's can be delivered into a bucket with SSE-KMS (S3 User
+    # Guide, "Enabling Amazon S3 server access logging"; User Guide for Application Load Balancers, "Enable
+    # access logs"): one that takes these, and nothing else at all, may have SSE-S3.
     sse_s3 = all(algorithm == "AES256" for algorithm in _algorithms(bucket, stack))
     if sse_s3 and _takes_only_access_logs(bucket, stack):
         if _others_write(bucket, stack):
-            yield bucket.violation("", "is without a key of ours, and takes more than server access logs")
+            yield bucket.violation("", "is without a key of ours, and takes more than access logs")
         return
     separate = _encryptions(bucket, stack)
     if not (any(encryption.has("rules") for encryption in separate) if separate else bucket.has(_INLINE)):
@@ -286,7 +287,8 @@ def _customer_key(rule: Node) -> Outcomes:
         yield rule.violation("bucketKeyEnabled", "is not on, so every object costs a call to KMS")
 
 
-LOG_DELIVERY = "logging.s3.amazonaws.com"
+LOG_DELIVERY = ("logging.s3.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com")
+LOAD_BALANCERS = ("aws:lb/loadBalancer:LoadBalancer", "aws:alb/loadBalancer:LoadBalancer")
 _IDENTITY_POLICIES = (
     "aws:iam/policy:Policy",
     "aws:iam/rolePolicy:RolePolicy",
@@ -296,9 +298,9 @@ _IDENTITY_POLICIES = (
 
 
 def _others_write(bucket: Resource, stack: Stack) -> bool:
-    """Say whether the bucket's policy, or one that names the bucket, lets anybody but S3 put objects."""
+    """Say whether the bucket's policy, or one that names the bucket, lets anybody but the log delivery put objects."""
     for statement in _bucket_statements(bucket, stack):
-        others = any((p.kind, p.name) != ("Service", LOG_DELIVERY) for p in statement.principals)
+        others = any(p.kind != "Service" or p.name not in LOG_DELIVERY for p in statement.principals)
         if _puts_objects(statement) and (others or statement.not_principals):
             return True
     name = bucket.value.get("bucket")
@@ -338,12 +340,16 @@ def bucket_logs_access(bucket: Resource, stack: Stack) -> Outcomes:
 
 # Services that S3 or a program may deliver to, and properties that do not deliver.
 _OWN_PROPERTIES = ("bucket", "id", "policy", "logging", "targetBucket")
-_PASSIVE: Mapping[str, tuple[str, ...]] = {TRAIL: ("eventSelectors", "advancedEventSelectors")}
+_PASSIVE: Mapping[str, tuple[str, ...]] = {
+    TRAIL: ("eventSelectors", "advancedEventSelectors"),
+    # Access logs too, and as bound to SSE-S3.
+    **dict.fromkeys(LOAD_BALANCERS, ("accessLogs", "connectionLogs", "healthCheckLogs")),
+}
 _REACHING = ("aws:", "aws-native:", "kubernetes:")
 
 
 def _takes_only_access_logs(bucket: Resource, stack: Stack) -> bool:
-    """Say whether this bucket is the target of server access logging, and nothing else uses it."""
+    """Say whether this bucket takes server access logs, a load balancer's perhaps, and nothing else uses it."""
     logged = stack.referrers(bucket, "targetBucket", LOGGING) + stack.referrers(
         bucket, "logging.targetBucket", BUCKET
     )

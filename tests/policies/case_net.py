@@ -8,10 +8,11 @@ from typing import Any
 
 import pulumi_aws as aws
 
-from tests.policies.cases import REGION, Case
+from tests.policies.cases import ACCOUNT, REGION, Case
 
 WORLD = "0.0.0.0/0"
 OFFICE = "203.0.113.0/24"
+TARGETS = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/t/0123456789abcdef"
 
 
 def vpc() -> aws.ec2.Vpc:
@@ -234,6 +235,47 @@ def balancer(*, attached: bool, also: bool = False) -> None:
     if also:
         aws.ec2.Instance(
             "machine", ami="ami-0abc", instance_type="t3.micro", vpc_security_group_ids=[edge.id]
+        )
+
+
+def plain_http(
+    *, listening: bool = True, action: str = "redirect", to: str = "HTTPS", also: bool = False, form: str = ""
+) -> None:
+    if form == "inline":
+        made = vpc()
+        rules: Any = [
+            {"protocol": "tcp", "from_port": 80, "to_port": 80, "cidr_blocks": [WORLD], "description": "x"}
+        ]
+        edge = aws.ec2.SecurityGroup("group", vpc_id=made.id, description="Edge", ingress=rules)
+    else:
+        edge = group()
+        aws.vpc.SecurityGroupIngressRule(
+            "rule",
+            security_group_id=edge.id,
+            ip_protocol="tcp",
+            from_port=80,
+            to_port=80,
+            cidr_ipv4=WORLD,
+            description="To be redirected",
+        )
+    balancer = aws.lb.LoadBalancer("edge", internal=False, security_groups=[edge.id])
+    if not listening:
+        return
+    redirect: Any = {"type": "redirect", "redirect": {"protocol": to, "status_code": "HTTP_301"}}
+    forward: Any = {"type": "forward", "target_group_arn": TARGETS}
+    listener = aws.lb.Listener(
+        "http",
+        load_balancer_arn=balancer.arn,
+        port=80,
+        protocol="HTTP",
+        default_actions=[redirect if action == "redirect" else forward],
+    )
+    if also:
+        aws.lb.ListenerRule(
+            "rule",
+            listener_arn=listener.arn,
+            actions=[forward],
+            conditions=[{"path_pattern": {"values": ["/v1/*"]}}],
         )
 
 
@@ -1112,5 +1154,35 @@ CASES = [
         compliant=lambda: out_by_prefix_list("10.0.0.0/16"),
         violating=lambda: out_by_prefix_list(WORLD),
         mentions="lets data out",
+    ),
+    Case(
+        control="NET-18",
+        compliant=plain_http,
+        violating=lambda: plain_http(action="forward"),
+        mentions="cidrIpv4: admits the internet to port 80",
+    ),
+    Case(
+        control="NET-18",
+        compliant=lambda: plain_http(form="inline"),
+        violating=lambda: plain_http(form="inline", listening=False),
+        mentions="ingress[0].cidrBlocks[0]",
+    ),
+    Case(
+        control="NET-18",
+        compliant=plain_http,
+        violating=lambda: plain_http(to="HTTP"),
+        mentions="nothing sends it on to TLS",
+    ),
+    Case(
+        control="NET-18",
+        compliant=lambda: separate(OFFICE, 80),
+        violating=lambda: plain_http(also=True),
+        mentions="nothing sends it on to TLS",
+    ),
+    Case(
+        control="NET-18",
+        compliant=lambda: separate(WORLD, 443),
+        violating=lambda: separate(WORLD, 80),
+        mentions="nothing sends it on to TLS",
     ),
 ]

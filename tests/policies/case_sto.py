@@ -134,6 +134,7 @@ def _written_by(principal: dict[str, str]) -> Part:
 
 
 LOG_DELIVERY = {"Service": "logging.s3.amazonaws.com"}
+LOAD_BALANCER_LOGS = {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
 
 
 def _trail(bucket: aws.s3.Bucket) -> None:
@@ -141,7 +142,8 @@ def _trail(bucket: aws.s3.Bucket) -> None:
 
 
 def _load_balancer(bucket: aws.s3.Bucket) -> None:
-    aws.lb.LoadBalancer("lb", access_logs={"bucket": bucket.id, "enabled": True})
+    logs: Any = {"bucket": bucket.id, "enabled": True}
+    aws.lb.LoadBalancer("lb", access_logs=logs, connection_logs=logs)
 
 
 def _athena(location: str) -> Part:
@@ -561,13 +563,19 @@ CASES = [
         control="STO-05",
         compliant=_logged(_written_by(LOG_DELIVERY)),
         violating=_logged(_written_by({"AWS": f"arn:aws:iam::{ACCOUNT}:role/trainer"})),
-        mentions="takes more than server access logs",
+        mentions="takes more than access logs",
+    ),
+    Case(
+        control="STO-05",
+        compliant=_logged(_load_balancer, _written_by(LOAD_BALANCER_LOGS)),
+        violating=_logged(_load_balancer, _trail),
+        mentions="not aws:kms",
     ),
     Case(
         control="STO-05",
         compliant=_logged(_granting("s3:GetObject")),
-        violating=_logged(_load_balancer),
-        mentions="not aws:kms",
+        violating=_logged(_written_by({"Service": "delivery.logs.amazonaws.com"})),
+        mentions="takes more than access logs",
     ),
     Case(
         control="STO-05",
@@ -579,7 +587,7 @@ CASES = [
         control="STO-05",
         compliant=_logged(_granting("s3:Get*")),
         violating=_logged(_granting("s3:Put*")),
-        mentions="takes more than server access logs",
+        mentions="takes more than access logs",
     ),
     Case(control="STO-05", compliant=_logged(), violating=_logged(_flow_logs), mentions="not aws:kms"),
     Case(control="STO-05", compliant=_logged(), violating=_logged(_object), mentions="not aws:kms"),
