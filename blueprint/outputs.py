@@ -40,6 +40,20 @@ def _beside(owner: str) -> _Shape:
     return _Shape(id=f"{{in.{owner}}}", physical="")
 
 
+def _named_by_arn(service: str, resource: str, *, physical: str = "name", **more: Any) -> _Shape:
+    """Shape of what has its ARN for an id."""
+    arn = f"arn:{{partition}}:{service}:{{region}}:{{account}}:{resource}"
+    return _Shape(id=arn, arn=arn, physical=physical, more=more)
+
+
+def _wafv2(kind: str, **more: Any) -> _Shape:
+    return _Shape(
+        id="{key_id}",
+        arn=f"arn:{{partition}}:wafv2:{{region}}:{{account}}:regional/{kind}/{{name}}/{{key_id}}",
+        more={"lockToken": "{key_id}", **more},
+    )
+
+
 _KMS_KEY = "arn:{partition}:kms:{region}:{account}:key/{id}"
 
 _SHAPES: dict[str, _Shape] = {
@@ -139,6 +153,64 @@ _SHAPES: dict[str, _Shape] = {
     ),
     "aws:sns/topicSubscription:TopicSubscription": _Shape(
         id="{in.topic}:{key_id}", arn="{in.topic}:{key_id}", physical=""
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": _named_by_arn(
+        "elasticloadbalancing",
+        "loadbalancer/app/{name}/{hex16}",
+        arnSuffix="app/{name}/{hex16}",
+        dnsName="{name}-{hex8}.{region}.elb.amazonaws.com",
+        # AWS has one for each region (AWS General Reference, "Elastic Load Balancing endpoints and quotas").
+        zoneId="Z{HEX13}",
+    ),
+    "aws:lb/targetGroup:TargetGroup": _named_by_arn(
+        "elasticloadbalancing", "targetgroup/{name}/{hex16}", arnSuffix="targetgroup/{name}/{hex16}"
+    ),
+    "aws:lb/listener:Listener": _named_by_arn(
+        "elasticloadbalancing", "listener/app/{name}/{hex16}/{hex16}", physical=""
+    ),
+    "aws:wafv2/webAcl:WebAcl": _wafv2("webacl", capacity=1200),
+    "aws:wafv2/ipSet:IpSet": _wafv2("ipset"),
+    "aws:wafv2/webAclAssociation:WebAclAssociation": _Shape(
+        id="{in.webAclArn},{in.resourceArn}", physical=""
+    ),
+    "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": _beside("resourceArn"),
+    "aws:acm/certificate:Certificate": _named_by_arn(
+        "acm",
+        "certificate/{key_id}",
+        physical="",
+        domainValidationOptions=[
+            {
+                "domainName": "{in.domainName}",
+                "resourceRecordName": "_{hex16}.{in.domainName}.",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": "_{hex17}.acm-validations.aws.",
+            }
+        ],
+    ),
+    "aws:acm/certificateValidation:CertificateValidation": _beside("certificateArn"),
+    "aws:route53/record:Record": _Shape(
+        id="{in.zoneId}_{in.name}_{in.type}", more={"fqdn": "{in.name}"}, physical=""
+    ),
+    "aws:lambda/function:Function": _Shape(
+        arn="arn:{partition}:lambda:{region}:{account}:function:{name}",
+        more={
+            "invokeArn": "arn:{partition}:apigateway:{region}:lambda:path/2015-03-31/functions/"
+            "arn:{partition}:lambda:{region}:{account}:function:{name}/invocations",
+            "version": "$LATEST",
+        },
+    ),
+    "aws:dynamodb/table:Table": _Shape(arn="arn:{partition}:dynamodb:{region}:{account}:table/{name}"),
+    "aws:sqs/queue:Queue": _Shape(
+        id="https://sqs.{region}.amazonaws.com/{account}/{name}",
+        arn="arn:{partition}:sqs:{region}:{account}:{name}",
+        more={"url": "https://sqs.{region}.amazonaws.com/{account}/{name}"},
+    ),
+    "aws:scheduler/scheduleGroup:ScheduleGroup": _Shape(
+        arn="arn:{partition}:scheduler:{region}:{account}:schedule-group/{name}"
+    ),
+    "aws:scheduler/schedule:Schedule": _Shape(
+        id="{in.groupName}/{name}",
+        arn="arn:{partition}:scheduler:{region}:{account}:schedule/{in.groupName}/{name}",
     ),
     "aws:autoscaling/group:Group": _Shape(
         arn="arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:{key_id}:autoScalingGroupName/{name}"
@@ -327,6 +399,7 @@ def _facts(resource: Resource, provider_inputs: Mapping[str, Any], shape: _Shape
         "hex8": digest[:8],
         "hex16": digest[:16],
         "hex17": digest[:17],
+        "HEX13": digest[:13].upper(),
         "HEX26": digest[:26].upper(),
         "key_id": f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}",
         "public_ip": f"192.0.2.{int(digest[:2], 16)}",

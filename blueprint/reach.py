@@ -81,6 +81,13 @@ class Network:
         """Return a pod that the program does not write itself, on the machines that take every pod."""
         return self._pod(namespace, {"metadata": {"labels": labels}, "spec": {}})
 
+    def balancers(self) -> dict[str, Place]:
+        """Return the load balancers by their logical names."""
+        return {
+            each.name: self._place(each.name, each.inputs["securityGroups"], each.inputs["subnets"])
+            for each in self._graph.of("aws:lb/loadBalancer:LoadBalancer")
+        }
+
     def endpoints(self) -> Place:
         """Return where AWS's services answer inside the VPC."""
         found = [

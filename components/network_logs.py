@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.documents import Statement, partition_of, policy_document
+from components.log_delivery import log_delivery_policy
 
 FLOW_LOG_SECONDS = 60
 """The shorter of the two intervals that flow logs know (VPC User Guide, "Flow log basics")."""
@@ -53,7 +54,9 @@ class NetworkLogs(pulumi.ComponentResource):
         self._key_arn = logs_key_arn
         self._under = pulumi.ResourceOptions(parent=self)
 
-        self.delivery = self._delivery()
+        self.delivery = log_delivery_policy(
+            name, log_groups=f"/vpc/{name}/*", account_id=account_id, region=region, opts=self._under
+        )
         flows = self.group("flow")
         self._flow_log(vpc_id, flows, permissions_boundary_arn)
         queries = self.group("dns")
@@ -67,27 +70,6 @@ class NetworkLogs(pulumi.ComponentResource):
             name=f"/vpc/{self._name}/{kind}",
             kms_key_id=self._key_arn,
             retention_in_days=self._retention_days,
-            opts=self._under,
-        )
-
-    def _delivery(self) -> aws.cloudwatch.LogResourcePolicy:
-        """Let AWS deliver; without this it would write a policy of its own, which no destroy removes."""
-        logs = f"arn:{self._partition}:logs:{self._region}:{self._account_id}"
-        return aws.cloudwatch.LogResourcePolicy(
-            f"{self._name}-delivery",
-            policy_name=f"{self._name}-delivery",
-            policy_document=policy_document(
-                Statement(
-                    sid="DeliverLogsOfThisAccount",
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[f"{logs}:log-group:/vpc/{self._name}/*"],
-                    principals={"Service": ["delivery.logs.amazonaws.com"]},
-                    conditions={
-                        "StringEquals": {"aws:SourceAccount": self._account_id},
-                        "ArnLike": {"aws:SourceArn": f"{logs}:*"},
-                    },
-                )
-            ),
             opts=self._under,
         )
 

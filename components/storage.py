@@ -1,8 +1,9 @@
 """Object storage: one component for every bucket, private, versioned, encrypted and over TLS only.
 
-There is one kind beside it, the bucket that receives S3's own access logs: AWS delivers those only where the
-default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access logging") and nothing is locked
-("Object Lock considerations"). There the bucket policy refuses deletion instead.
+There is one kind beside it, the bucket that receives access logs, S3's own and load balancers': AWS delivers those
+only where the default encryption is S3's own (S3 User Guide, "Enabling Amazon S3 server access logging"; User Guide
+for Application Load Balancers, "Enable access logs") and S3's only where nothing is locked ("Object Lock
+considerations"). There the bucket policy refuses deletion instead.
 """
 
 from __future__ import annotations
@@ -197,11 +198,10 @@ class SecureBucket(pulumi.ComponentResource):
 
 
 class AccessLogBucket(pulumi.ComponentResource):
-    """The bucket that receives the access logs of all other buckets of its region.
+    """The bucket that receives the access logs of all other buckets of its region, and of load balancers.
 
     Attributes:
-        bucket: Name of the bucket, once S3's log delivery may write: S3 refuses to log to it before
-            (``InvalidTargetBucketForLogging``).
+        bucket: Name of the bucket, once those who deliver may write: they try it when they are told of it.
         arn: ARN of the bucket.
     """
 
@@ -216,11 +216,13 @@ class AccessLogBucket(pulumi.ComponentResource):
         account_id: str,
         noncurrent_days: int,
         retention_days: int,
+        extra_statements: Sequence[Statement] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the bucket; S3's own log delivery writes, for buckets of this account, and nobody deletes.
 
         A log goes ``retention_days`` after its delivery; what was put over it, ``noncurrent_days`` later.
+        ``extra_statements`` are further statements of the bucket policy: other deliveries of access logs.
 
         Raises:
             ValueError: the name is none that S3 takes, or a number of days is not positive.
@@ -239,7 +241,15 @@ class AccessLogBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         policy = _policy(
-            self, name, made, [*_refusals(made), _refuse_deletion(made), _log_delivery(made, account_id)]
+            self,
+            name,
+            made,
+            [
+                *_refusals(made),
+                _refuse_deletion(made),
+                _log_delivery(made, account_id),
+                *extra_statements,
+            ],
         )
         self.bucket = pulumi.Output.all(made.bucket, policy.id).apply(lambda known: str(known[0]))
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})

@@ -23,6 +23,10 @@ FORGOTTEN: Mapping[str, Mapping[str, str]] = {
         "update_config": "moto takes it with an update alone",
     },
     "aws_kms_key": {"rotation_period_in_days": "moto tells that a key rotates, and not how often"},
+    "aws_lambda_function": {
+        "dead_letter_config": "moto does not keep it",
+        "logging_config": "moto does not keep it",
+    },
     "aws_launch_template": {
         "tag_specifications": "moto tells a template's own tags as those of its machines"
     },

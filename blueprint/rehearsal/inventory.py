@@ -66,28 +66,38 @@ ROWS = (
     Row("ec2", "describe_key_pairs", "KeyPairs", "KeyPairId"),
     Row("ec2", "describe_instances", "Reservations", "ReservationId", _terminated),
     Row("ec2", "describe_volumes", "Volumes", "VolumeId"),
+    Row("acm", "list_certificates", "CertificateSummaryList", "CertificateArn"),
     Row("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupName"),
     Row("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     Row("ecr", "describe_repositories", "repositories", "repositoryName"),
     Row("eks", "list_clusters", "clusters", ""),
+    Row("dynamodb", "list_tables", "TableNames", ""),
+    Row("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
+    Row("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
     Row("iam", "list_roles", "Roles", "RoleName", everywhere=True),
     Row("iam", "list_policies", "Policies", "Arn", everywhere=True, arguments={"Scope": "Local"}),
     Row("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName", everywhere=True),
     Row("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList", "Arn", everywhere=True),
     Row("kms", "list_aliases", "Aliases", "AliasName", _amazons),
+    Row("lambda", "list_functions", "Functions", "FunctionName"),
     Row("logs", "describe_log_groups", "logGroups", "logGroupName"),
     Row("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     Row("logs", "describe_metric_filters", "metricFilters", "filterName"),
+    Row("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     Row("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
     Row("rds", "describe_db_snapshots", "DBSnapshots", "DBSnapshotIdentifier"),
     Row("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
     Row("rds", "describe_db_parameter_groups", "DBParameterGroups", "DBParameterGroupName"),
     Row("s3", "list_buckets", "Buckets", "Name", everywhere=True),
+    Row("scheduler", "list_schedules", "Schedules", "Arn"),
     Row("secretsmanager", "list_secrets", "SecretList", "Name"),
     Row("sns", "list_topics", "Topics", "TopicArn"),
     Row("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+    Row("sqs", "list_queues", "QueueUrls", ""),
     Row("ssm", "describe_parameters", "Parameters", "Name"),
     Row("route53resolver", "list_resolver_endpoints", "ResolverEndpoints", "Id"),
+    Row("wafv2", "list_ip_sets", "IPSets", "ARN", arguments={"Scope": "REGIONAL"}),
+    Row("wafv2", "list_web_acls", "WebACLs", "ARN", arguments={"Scope": "REGIONAL"}),
 )
 """What is counted. A component with a new kind of resource adds its row here."""
 
@@ -113,7 +123,11 @@ def _names(row: Row, account: Account, region: str) -> Iterator[str]:
 
 def _keys(account: Account, region: str) -> Iterator[str]:
     """Yield the keys that are in use: a deleted one waits, and AWS's own come with the first use of a service."""
+    aliases = account.every("kms", "list_aliases", "Aliases", region)
+    amazons = {alias.get("TargetKeyId") for alias in aliases if _amazons(alias)}
     for key in account.every("kms", "list_keys", "Keys", region):
+        if key["KeyId"] in amazons:
+            continue
         known = account.client("kms", region).describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if known["KeyState"] != "PendingDeletion" and known["KeyManager"] != "AWS":
             yield str(key["KeyId"])

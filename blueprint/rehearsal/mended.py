@@ -13,6 +13,8 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.responses import EC2Response
+from moto.elbv2 import models as elbv2_models
+from moto.elbv2.exceptions import ELBClientError
 from moto.kms.models import kms_backends
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -81,6 +83,18 @@ def reset_ebs_default_kms_key_id(response: Any) -> ActionResult:
     return ActionResult({"KmsKeyId": "alias/aws/ebs"})
 
 
+def register_certificate(*, account_id: str, region: str, arn_certificate: str, arn_user: str) -> None:
+    """Take any certificate: one that a stack brings along was there before, and moto begins with none."""
+
+
+def delete_load_balancer(backend: Any, arn: str) -> None:
+    """Delete a load balancer, unless it is protected: moto keeps the protection and does not heed it."""
+    balancer = backend.load_balancers.get(arn)
+    if balancer and balancer.attrs.get("deletion_protection.enabled") == "true":
+        raise ELBClientError("OperationNotPermitted", f"{arn}: deletion protection is enabled")
+    backend.load_balancers.pop(arn, None)
+
+
 def _list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
@@ -92,6 +106,8 @@ def mend() -> None:
         (FakeBucket, "_log_permissions_enabled_policy", staticmethod(may_receive_logs)),
         (RDSBackend, "create_subnet_group", create_subnet_group),
         (EC2Response, "get_ebs_default_kms_key_id", get_ebs_default_kms_key_id),
+        (elbv2_models.ELBv2Backend, "delete_load_balancer", delete_load_balancer),
+        (elbv2_models, "register_certificate", register_certificate),
         (EC2Response, "reset_ebs_default_kms_key_id", reset_ebs_default_kms_key_id),
     ):
         setattr(owner, name, mended)

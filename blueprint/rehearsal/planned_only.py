@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _NOT_THERE = "moto does not have this API"
+_ZONE = "the zone is the account's own, and the emulated account begins without one"
 
 PLANNED_ONLY: Mapping[str, str] = {
     "aws_accessanalyzer_analyzer": _NOT_THERE,
@@ -22,6 +23,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_eks_addon": _NOT_THERE,
     "aws_eks_pod_identity_association": _NOT_THERE,
     "aws_placement_group": _NOT_THERE,
+    "aws_route53_record": _ZONE,
     "aws_route53_resolver_firewall_config": _NOT_THERE,
     "aws_route53_resolver_firewall_domain_list": _NOT_THERE,
     "aws_route53_resolver_firewall_rule": _NOT_THERE,

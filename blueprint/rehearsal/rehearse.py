@@ -20,6 +20,7 @@ from blueprint.errors import BadInput
 from blueprint.graph import Graph
 from blueprint.rehearsal import inventory
 from blueprint.rehearsal.account import Account, Applied
+from blueprint.rehearsal.archive import zipped
 from blueprint.rehearsal.assertions.every import ask_all
 from blueprint.rehearsal.emulator import Emulator
 from blueprint.rehearsal.forgotten import differences
@@ -249,6 +250,8 @@ def rehearse(wish: Wish, tell: Tell) -> tuple[Rehearsal, Emulator]:
             graph = program.run(wish.environment, answer=Answers(schema), root=wish.root)
             _regions(graph)
             configuration = translate(graph, schema)
+            for name, archive in configuration.archives.items():
+                terraform.put(name, zipped(archive, wish.root))
             emulator.wait()
             result = Rehearsal(stack=graph.stack, provider=schema.version)
             result.seconds["init and record"] = time.monotonic() - started

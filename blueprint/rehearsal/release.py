@@ -1,4 +1,4 @@
-"""Letting go of what is protected because it holds data, as a person would: by name, and only then.
+"""Letting go of what AWS itself guards, as a person would: by name, and only then.
 
 Before a protection is lifted it is tried: a deletion that is not refused is a failure of the rehearsal.
 """
@@ -64,6 +64,15 @@ def _bucket(account: Account, resource: Applied) -> str:
     return ""
 
 
+def _load_balancer(account: Account, resource: Applied) -> str:
+    elb = account.client("elbv2")
+    _refused(elb.delete_load_balancer, resource, LoadBalancerArn=resource.id)
+    elb.modify_load_balancer_attributes(
+        LoadBalancerArn=resource.id, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}]
+    )
+    return ""
+
+
 def _s3(account: Account, bucket: Applied) -> Any:
     region = account.client("s3").get_bucket_location(Bucket=bucket.attributes["bucket"])
     return account.client("s3", region["LocationConstraint"] or "us-east-1")
@@ -73,5 +82,6 @@ _BUCKET = "aws:s3/bucket:Bucket"
 
 _RELEASES: Mapping[str, Release] = {
     _BUCKET: _bucket,
+    "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:rds/instance:Instance": _database,
 }

@@ -79,6 +79,10 @@ class Terraform:
         """Replace the configuration."""
         (self._folder / "main.tf.json").write_text(json.dumps(document), encoding="utf-8")
 
+    def put(self, name: str, content: bytes) -> None:
+        """Put a file beside the configuration."""
+        (self._folder / name).write_bytes(content)
+
     def initialise(self) -> None:
         """Find the provider, in a local folder or in the registry.
 

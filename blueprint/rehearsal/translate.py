@@ -17,15 +17,20 @@ from typing import Any
 from blueprint.errors import BlueprintError
 from blueprint.graph import SECRET, SIGNATURE, UNKNOWN, Graph, Resource
 from blueprint.outputs import resolve, together
+from blueprint.rehearsal.archive import is_archive
 from blueprint.rehearsal.schema import Block, Schema, camel
 
-TOKEN = re.compile(r"@@([A-Za-z0-9_.\[\]-]+)@@")
+TOKEN = re.compile(r"@@([A-Za-z0-9_.*\[\]-]+)@@")
 
 _ADDRESS = re.compile(r"(?<![\w.-])aws_\w+\.[\w-]+")
 
 # Arguments that Pulumi calls otherwise than by rule: provider's type, Pulumi's name, provider's name.
 _ARGUMENTS = {
+    ("aws_cloudwatch_log_subscription_filter", "logGroup"): "log_group_name",
     ("aws_cloudwatch_metric_alarm", "name"): "alarm_name",
+    ("aws_lambda_function", "code"): "filename",
+    ("aws_lambda_function", "name"): "function_name",
+    ("aws_lambda_permission", "function"): "function_name",
     ("aws_sns_topic_subscription", "topic"): "topic_arn",
 }
 
@@ -83,6 +88,9 @@ class Answers:
         outputs: dict[str, Any] = {}
         for name, attribute in block.attributes.items():
             outputs.update(_answer(place, name, attribute["type"]))
+        for (of, ours), theirs in _ARGUMENTS.items():
+            if of == type_:
+                outputs[ours] = f"@@{place}.{theirs}@@"
         outputs.update(_tokens(place, _OUTPUTS.get(type_, {})))
         return f"@@{place}.id@@", together(outputs, resource.inputs)
 
@@ -91,7 +99,9 @@ def _answer(place: str, name: str, type_: Any) -> dict[str, Any]:
     """Return an output under the names that Pulumi may give it."""
     if isinstance(type_, list) and type_[0] in ("list", "set") and isinstance(type_[1], list):
         fields = type_[1][1] if type_[1][0] == "object" else {}
-        one = {camel(key): f"@@{place}.{name}[0].{key}@@" for key in fields}
+        # A set has no first member; the list of what its members say has one.
+        first = "{}.*.{}[0]" if type_[0] == "set" else "{}[0].{}"
+        one = {camel(key): f"@@{place}.{first.format(name, key)}@@" for key in fields}
         return {camel(name): [one], f"{camel(name)}s": [one]}
     return {camel(name): f"@@{place}.{name}@@"}
 
@@ -115,6 +125,8 @@ class Configuration:
     """Pulumi resources by address."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Addresses that the provider at hand cannot plan, and why."""
+    archives: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Archives of the graph's by the name of the file that the configuration asks for."""
 
     def document(self, addresses: Iterable[str], providers: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the configuration file for some of the resources."""
@@ -166,6 +178,10 @@ def translate(graph: Graph, schema: Schema) -> Configuration:
             if block.names(key) is None and (type_, key) in LEFT_OUT:
                 configuration.left_out[place] = LEFT_OUT[type_, key]
         body, missing = _body(resource, type_, block)
+        for name, value in body.items():
+            if is_archive(value):
+                body[name] = f"{place}.zip"
+                configuration.archives[f"{place}.zip"] = value
         problems += [f"{resource.name} ({resource.type}): {what}" for what in missing]
         provider = resource.provider_urn.rpartition("::")[2]
         body["provider"] = f"aws.{provider}"
@@ -221,6 +237,8 @@ def _nested(block: Block, value: Any, path: str, problems: list[str]) -> Any:
 
 def _typed(type_: Any, value: Any, path: str, problems: list[str]) -> Any:
     """Return a value for an attribute; an object in one must have all its fields, if only as null."""
+    if is_archive(value):
+        return value
     if value == UNKNOWN:
         problems.append(f"argument {path} refers to an output that the provider does not have")
         return None

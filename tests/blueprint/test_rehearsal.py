@@ -493,6 +493,7 @@ def test_plurals_find_their_block(key: str, name: str | None) -> None:
     [
         ("@@aws_vpc.main.id@@", "${aws_vpc.main.id}"),
         ("arn:@@aws_vpc.main.arn@@/*", "arn:${aws_vpc.main.arn}/*"),
+        ("@@aws_acm_certificate.c.options.*.name[0]@@", "${aws_acm_certificate.c.options.*.name[0]}"),
         ("${aws:username}", "$${aws:username}"),
         ("%{if}", "%%{if}"),
         ("QEBhd3NfdnBjLm1haW4uaWRAQA==", '${base64encode("${aws_vpc.main.id}")}'),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blueprint.rehearsal.account import Account
-from blueprint.rehearsal.assertions import access, cluster, database, encryption, network, services, storage
+from blueprint.rehearsal.assertions import (
+    access,
+    cluster,
+    database,
+    edge,
+    encryption,
+    network,
+    services,
+    storage,
+)
 from blueprint.rehearsal.assertions.assertion import Assertion, Outcome, ask
 
 TOPICS = (
@@ -16,6 +25,7 @@ TOPICS = (
     database.database,
     cluster.cluster,
     services.services,
+    edge.edge,
 )
 
 
