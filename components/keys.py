@@ -50,7 +50,7 @@ _USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*",
 _SERVICES_OF: Mapping[Domain, tuple[str, ...]] = {
     "data": ("s3", "rds", "ec2", "secretsmanager"),
     "logs": ("s3", "logs", "sns", "sqs", "kinesis", "firehose"),
-    "platform": ("ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm"),
+    "platform": ("dynamodb", "ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm"),
     "models": ("s3", "ecr"),
     "backup": ("s3", "backup", "rds", "ec2"),
 }

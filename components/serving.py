@@ -15,6 +15,7 @@ from components.ml_jobs import RELEASED, Models
 from components.pod_network import Addresses
 from components.pods import Container, Image, Size
 from components.rights import Secrets, writes_log
+from components.target_registration import TargetRegistration
 from components.workload import Probe, Rights, ServiceWorkload
 
 
@@ -48,7 +49,8 @@ class Gateway(pulumi.ComponentResource):
         secrets: Secrets,
         aws_endpoints: Addresses,
         s3_url: pulumi.Input[str],
-        entrance: Entrance | None,
+        entrance: Entrance,
+        registration: TargetRegistration,
         node_security_group_id: pulumi.Input[str],
         log_group_name: str,
         logs_key_arn: pulumi.Input[str],
@@ -73,7 +75,8 @@ class Gateway(pulumi.ComponentResource):
             secrets: Its own: ``tls`` is a certificate and its key.
             aws_endpoints: Where AWS's services answer in the VPC.
             s3_url: Where S3 does.
-            entrance: The load balancer; nobody reaches the gateway without one.
+            entrance: The load balancer.
+            registration: What registers the pods behind it.
             node_security_group_id: Group of the machines that its pods run on.
             log_group_name: Name of the query log.
             logs_key_arn: Key of the query log.
@@ -114,7 +117,7 @@ class Gateway(pulumi.ComponentResource):
                 },
             ),
             replicas=replicas,
-            reached_by=[Addresses(cidr=cidr, port=port) for cidr in entrance.cidrs] if entrance else [],
+            reached_by=[Addresses(cidr=cidr, port=port) for cidr in entrance.cidrs],
             reaches=[aws_endpoints],
             probe=Probe(),
             rights=Rights(
@@ -131,12 +134,15 @@ class Gateway(pulumi.ComponentResource):
             needs=needs,
             opts=under,
         )
-        if entrance:
-            self._bind(workload, entrance, node_security_group_id)
+        self._bind(workload, entrance, registration, node_security_group_id)
         self.register_outputs({})
 
     def _bind(
-        self, workload: ServiceWorkload, entrance: Entrance, node_security_group_id: pulumi.Input[str]
+        self,
+        workload: ServiceWorkload,
+        entrance: Entrance,
+        registration: TargetRegistration,
+        node_security_group_id: pulumi.Input[str],
     ) -> None:
         aws.vpc.SecurityGroupIngressRule(
             f"{workload.name}-from-entrance",
@@ -158,5 +164,5 @@ class Gateway(pulumi.ComponentResource):
                 "targetType": "ip",
                 "serviceRef": {"name": workload.name, "port": 443},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[workload]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[workload, *registration.ready]),
         )

@@ -7,6 +7,7 @@ import pulumi
 from stacks.parts.access import bastion_of
 from stacks.parts.cluster import cluster_of
 from stacks.parts.data import data_api_boundary, database_of
+from stacks.parts.edge import edge_of, entrance_of
 from stacks.parts.foundation import lay
 from stacks.parts.services import services_of
 from stacks.settings import Settings
@@ -19,7 +20,8 @@ def build(settings: Settings) -> None:
     bastion = bastion_of(base)
     database = database_of(base, data_api)
     cluster = cluster_of(base, data_api)
-    services_of(base, cluster, data_api, database)
+    edge = edge_of(base)
+    services_of(base, cluster, data_api, database, entrance_of(base, edge))
 
     pulumi.export("bastion_address", bastion.public_ip)
     pulumi.export("cluster_endpoint", cluster.endpoint)
@@ -28,4 +30,6 @@ def build(settings: Settings) -> None:
     pulumi.export("database_master_secret_arn", database.master_secret_arn)
     pulumi.export("image_signing_key_arn", cluster.signing_key_arn)
     pulumi.export("registry_host", cluster.registry_host)
+    pulumi.export("edge_url", edge.url)
+    pulumi.export("edge_target_group_arn", edge.target_group_arn)
     pulumi.export("vpc_id", base.network.vpc_id)

@@ -82,6 +82,10 @@ _WORDS = {
     "model_type": "is not a section; write its keys below it, indented",
     "model_attributes_type": "is not a section; write its keys below it, indented",
     "json_invalid": "cannot be read",
+    "date_type": "is not a day; write one in quotes, like '2031-12-31'",
+    "date_parsing": "is not a day; write one like 2031-12-31",
+    "date_from_datetime_parsing": "is not a day; write one like 2031-12-31",
+    "date_from_datetime_inexact": "is not a day; write one without a time, like 2031-12-31",
 }
 
 

@@ -17,6 +17,7 @@ from stacks.profiles import PROD_KEY_DELETION_DAYS, PROD_ZONES, PROFILES, Profil
 from stacks.sections.access import Bastion, Identity, Keys
 from stacks.sections.cluster import Cluster, Training
 from stacks.sections.data import Database
+from stacks.sections.edge import Edge
 from stacks.sections.logs import Alerts, Retention
 from stacks.sections.network import Network
 from stacks.sections.residency import Residency
@@ -43,6 +44,7 @@ class Settings(Section):
     identity: Identity
     database: Database
     cluster: Cluster
+    edge: Edge
     retention: Retention
     alerts: Alerts
     keys: Keys = Field(default_factory=Keys)
@@ -122,6 +124,17 @@ class Settings(Section):
                     f"services.{name}.gpus",
                     "has no machines: training.pools is empty; add a pool, or write 0",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _edge_fits_the_stack(self) -> Settings:
+        home = f":{self.residency.home_region}:"
+        if self.edge.certificate_arn and home not in self.edge.certificate_arn:
+            raise wrong("edge.certificate_arn", f"is not in the home region {self.residency.home_region}")
+        if self.edge.count_mode and self.environment == "prod":
+            raise wrong(
+                "edge.count_mode", "prod refuses what a managed group knows; try new rules in staging"
+            )
         return self
 
     def _numbers(self) -> Iterator[tuple[str, int, int]]:

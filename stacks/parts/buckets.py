@@ -8,6 +8,7 @@ import pulumi
 
 from components.identity import PlatformRoles
 from components.keys import Domain, KeyRing
+from components.load_balancer import log_delivery
 from components.storage import AccessLogBucket, ObjectLock, Replication, SecureBucket
 from stacks.parts.regions import SHORT, Regions
 from stacks.settings import Settings
@@ -87,6 +88,13 @@ def _access_logs(
         account_id=settings.account_id,
         noncurrent_days=settings.retention.noncurrent_days,
         retention_days=settings.retention.audit_days,
+        extra_statements=[
+            log_delivery(
+                bucket_name=bucket_name(settings, purpose, region),
+                account_id=settings.account_id,
+                region=region,
+            )
+        ],
         opts=opts,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes
 
+from components import signatures, target_registration
 from components.cluster import Cluster
 from components.cluster_limits import service_range
 from components.data_api import DataApiBoundary
@@ -15,7 +16,6 @@ from components.documents import partition_of
 from components.gpu_budget import GpuBudget
 from components.personas import Persona
 from components.registry import Registry
-from components.signatures import MIRRORED
 from components.training import Pool, Training
 from stacks.parts.foundation import Foundation
 from stacks.parts.regions import SHORT
@@ -97,7 +97,7 @@ def _registry(base: Foundation) -> Registry:
         f"{base.prefix}-registry",
         prefix=base.prefix,
         cache_prefix=f"{SHORT}-{base.settings.environment}",
-        repositories=(*SERVICES, *MIRRORED),
+        repositories=(*SERVICES, *signatures.MIRRORED, *target_registration.MIRRORED),
         key_arn=base.keys.platform_arn,
         # Without a pipeline, who deploys also publishes.
         publisher_arns=[base.roles.ci_role_arn or _deployer(base)],

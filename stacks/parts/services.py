@@ -23,6 +23,7 @@ from components.rights import Secrets
 from components.s3_endpoint import S3Endpoint
 from components.serving import Entrance, Gateway
 from components.signatures import SignedImages
+from components.target_registration import TargetRegistration
 from stacks.parts.cluster import DATA_API_PORT, ClusterHandles
 from stacks.parts.foundation import Foundation
 from stacks.sections.services import Job, Service, Signatures
@@ -40,7 +41,7 @@ def services_of(
     cluster: ClusterHandles,
     data_api: DataApiBoundary,
     database: Database,
-    entrance: Entrance | None = None,
+    entrance: Entrance,
 ) -> None:
     """Build the gate and what the settings name."""
     rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
@@ -94,7 +95,7 @@ class _Services:
             key_arn=base.keys.models_arn,
         )
 
-    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance | None) -> None:
+    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance) -> None:
         asked = self._base.settings.services
         if asked.data_api:
             self._data_api(asked.data_api, data_api, database)
@@ -164,9 +165,7 @@ class _Services:
             opts=self._opts,
         )
 
-    def _gateway(
-        self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance | None
-    ) -> None:
+    def _gateway(self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance) -> None:
         base = self._base
         namespace = self._namespace("serving", _quota(asked), {"operator": "restarts"})
         Gateway(
@@ -184,12 +183,31 @@ class _Services:
             aws_endpoints=self._aws(),
             s3_url=s3.url,
             entrance=entrance,
+            registration=self._registration(namespace, entrance),
             node_security_group_id=self._cluster.node_security_group_id,
             log_group_name=f"/{base.prefix}/gateway/queries",
             logs_key_arn=base.keys.logs_arn,
             log_retention_days=base.settings.retention.log_days,
             region=base.home_region,
             permissions_boundary_arn=base.roles.boundary_arn,
+            opts=self._opts,
+        )
+
+    def _registration(self, namespace: ClosedNamespace, entrance: Entrance) -> TargetRegistration:
+        base = self._base
+        digest = base.settings.services.load_balancer_controller
+        return TargetRegistration(
+            f"{base.prefix}-registration",
+            cluster_name=self._cluster.name,
+            vpc_id=base.network.vpc_id,
+            region=base.home_region,
+            registry_host=self._cluster.registry_host,
+            repository_prefix=base.prefix,
+            image=self._image("mirror/aws-load-balancer-controller", digest or ""),
+            namespace=namespace.name,
+            target_group_arn=entrance.target_group_arn,
+            permissions_boundary_arn=base.roles.boundary_arn,
+            needs=[*self._gate, *namespace.ready],
             opts=self._opts,
         )
 

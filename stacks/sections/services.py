@@ -87,6 +87,8 @@ class Services(Section):
     """What is deployed. A service that is left out is not there: begin without any, push images, add them."""
 
     signatures: Signatures | None = None
+    load_balancer_controller: Digest | None = None
+    """Of the mirrored controller that registers the gateway's pods behind the load balancer."""
     data_api: Service | None = None
     gateway: Service | None = None
     trainer: Trainer | None = None
@@ -108,4 +110,9 @@ class Services(Section):
                 raise wrong(name, "reads through the data-access API; add data_api")
         if self.gateway and not self.redteam:
             raise wrong("gateway", "serves only what the red team signed; add redteam")
+        if self.gateway and not self.load_balancer_controller:
+            raise wrong(
+                "load_balancer_controller",
+                "is missing, and nothing registers the gateway behind the load balancer; mirror it and write its digest",
+            )
         return self

@@ -64,7 +64,11 @@ OPEN: dict[tuple[str, str], set[Layer]] = {
     ("data-api/data-api", "training/trainer"): set(),
     ("data-api/data-api", "redteam/redteam"): set(),
     ("data-api/data-api", "serving/gateway"): set(),
-    # No policy of pods is about a database.
+    # No policy of pods is about a database, or about a load balancer.
+    ("edge", "serving/gateway"): {OUT, "group out", IN, "group in"},
+    ("edge", "data-api/data-api"): {OUT, "group out"},
+    ("edge", "training/trainer"): {OUT},
+    ("edge", "database"): {OUT},
     ("database", "internet"): {OUT},
     ("database", "data-api/data-api"): {OUT},
     **{
@@ -98,6 +102,7 @@ def matrix(graph: Graph) -> Matrix:
     network = Network(graph)
     (database,) = network.databases().values()
     places = {**network.pods(), "database": database}
+    (places["edge"],) = network.balancers().values()
     places["kyverno/kyverno"] = network.pod("kyverno", KYVERNO)
     for namespace in NAMESPACES:
         places[f"{namespace}/stranger"] = network.pod(namespace, {"app": "stranger"})
@@ -148,6 +153,7 @@ def test_only_the_named_paths_are_open_and_the_others_are_closed_at_least_twice(
         for path, said in matrix_of(environment).items()
     }
     assert {path for path, closed in ways.items() if not closed and path[1] != "endpoints"} == {
+        ("edge", "serving/gateway"),
         ("training/trainer", "data-api/data-api"),
         ("redteam/redteam", "data-api/data-api"),
         ("data-api/data-api", "database"),
@@ -220,9 +226,10 @@ def with_metadata_in_policies(graph: Graph) -> Iterator[tuple[str, Graph]]:
 def with_open_groups(graph: Graph) -> Iterator[tuple[str, Graph]]:
     # The bastion's and the endpoints' groups belong to no place of the matrix.
     for group in graph.of(GROUP):
-        if not group.name.endswith(("nodes", "data-api-group", "database-group")):
+        if not group.name.endswith(("nodes", "data-api-group", "database-group", "edge-group")):
             continue
-        for type_ in (INGRESS, EGRESS):
+        # The world may come in at the edge.
+        for type_ in (EGRESS,) if group.name == "edge-group" else (INGRESS, EGRESS):
             way = "in" if type_ == INGRESS else "out"
             rule = resource(type_, securityGroupId=group.id, ipProtocol="-1", cidrIpv4="0.0.0.0/0")
             yield f"the world {way} at {group.name}", added(graph, rule)

@@ -149,8 +149,13 @@ def test_every_image_is_verified_against_the_platforms_key_and_nothing_runs_whil
     assert check["attestors"][0]["entries"][0]["keys"]["kms"] == f"awskms:///{arn}"
 
 
+def kyverno() -> dict[str, Any]:
+    (release,) = [each for each in prod().of(RELEASE) if each.inputs["name"] == "kyverno"]
+    return release.inputs
+
+
 def test_kyverno_is_our_copy_in_a_version_and_with_digests_of_ours() -> None:
-    release = one(prod(), RELEASE).inputs
+    release = kyverno()
     host = release["chart"].split("/")[2]
     assert release["chart"] == f"oci://{host}/secure-ml-platform-prod/mirror/charts/kyverno"
     assert host.endswith(".dkr.ecr.us-east-1.amazonaws.com")
@@ -162,7 +167,7 @@ def test_kyverno_is_our_copy_in_a_version_and_with_digests_of_ours() -> None:
 
 
 def test_kyverno_makes_no_exceptions_and_has_no_controller_that_is_not_needed() -> None:
-    values = one(prod(), RELEASE).inputs["values"]
+    values = kyverno()["values"]
     assert values["features"]["policyExceptions"] == {"enabled": False}
     assert values["features"]["forceFailurePolicyIgnore"] == {"enabled": False}
     assert values["features"]["registryClient"]["allowInsecure"] is False
@@ -201,6 +206,35 @@ def test_kyverno_is_called_by_the_control_plane_alone() -> None:
     callers = policy.inputs["spec"]["ingress"]
     assert {peer["ipBlock"]["cidr"] for rule in callers for peer in rule["from"]} == private
     assert {port["port"] for rule in callers for port in rule["ports"]} == {9443}
+
+
+# --- the way in ---------------------------------------------------------------------------------------------
+
+
+def test_what_registers_pods_changes_one_target_group_and_makes_nothing_in_aws() -> None:
+    (group,) = prod().of("aws:lb/targetGroup:TargetGroup")
+    assert resources("registration", "elasticloadbalancing:RegisterTargets") == {group.outputs["arn"]}
+    changing = {each for each in actions("registration") if ":Describe" not in each}
+    assert changing == {"elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"}
+
+
+def test_what_registers_pods_is_our_copy_for_one_namespace() -> None:
+    (release,) = [each.inputs for each in prod().of(RELEASE) if each.inputs["name"] != "kyverno"]
+    host = release["chart"].split("/")[2]
+    assert release["values"]["image"]["repository"].startswith(f"{host}/secure-ml-platform-prod/mirror/")
+    assert "@sha256:" in release["values"]["image"]["tag"]
+    assert release["values"]["watchNamespace"] == "serving"
+    for key in ("createIngressClassResource", "enableServiceMutatorWebhook", "enableBackendSecurityGroup"):
+        assert release["values"][key] is False
+
+
+def test_the_gateways_pods_stand_behind_the_load_balancer_once_somebody_registers_them() -> None:
+    (binding,) = [each for each in prod().resources if each.type.endswith(":TargetGroupBinding")]
+    (group,) = prod().of("aws:lb/targetGroup:TargetGroup")
+    assert binding.inputs["spec"]["targetGroupARN"] == group.outputs["arn"]
+    assert binding.inputs["spec"]["targetType"] == group.inputs["targetType"] == "ip"
+    registers = {each.urn for each in prod().of(RELEASE)}
+    assert registers <= needed(prod(), binding)
 
 
 # --- bounds ------------------------------------------------------------------------------------------------
@@ -286,6 +320,11 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (remove("services.trainer.epsilon"), "services.trainer.epsilon", "is missing"),
     (remove("services.data_api"), "services.trainer", "add data_api"),
     (remove("services.redteam"), "services.gateway", "add redteam"),
+    (
+        remove("services.load_balancer_controller"),
+        "services.load_balancer_controller",
+        "nothing registers the gateway",
+    ),
     (edit("services.notebook", {"image": DIGEST}), "services.notebook", "unknown key"),
     (edit("training.monthly_budget_usd", 0), "training.monthly_budget_usd", "1"),
     (remove("training.monthly_budget_usd"), "training.monthly_budget_usd", "US dollars a month"),

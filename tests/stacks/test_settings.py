@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -80,6 +81,20 @@ KEY = " ".join(values()["bastion"]["public_keys"][0].split()[:2])
 
 POOL = {"name": "small", "instance_types": ["g6.xlarge"], "max_nodes": 1}
 
+
+def day(away: int) -> str:
+    return (datetime.now(UTC).date() + timedelta(days=away)).isoformat()
+
+
+def counting(**changed: Any) -> list[dict[str, Any]]:
+    entry = {
+        "group": "AWSManagedRulesSQLiRuleSet",
+        "until": day(20),
+        "reason": "first weeks of a new service",
+    }
+    return [{**entry, **changed}]
+
+
 MISTAKES: list[tuple[Change, str, str]] = [
     # (the change, the key it names, what it says)
     (edit("bastion.allowed_cidrs", ["0.0.0.0/0"]), "bastion.allowed_cidrs[0]", "opens SSH to the world"),
@@ -103,7 +118,7 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (
         edit("bastion.allowed_cidrs", [f"203.0.113.{n}/32" for n in range(0, 60, 2)]),
         "bastion.allowed_cidrs",
-        "30 IPv4 ranges; a network ACL has room for 14",
+        "30 IPv4 ranges; a network ACL has room for 13",
     ),
     (edit("network.allowed_egress_domains", []), "network.allowed_egress_domains", "write 1 or more"),
     (edit("bastion.public_keys", [PRIVATE_KEY]), "bastion.public_keys[0]", "is a private key"),
@@ -205,6 +220,64 @@ MISTAKES: list[tuple[Change, str, str]] = [
     ),
     (edit("training.pools", [{**POOL, "zone": "d"}]), "training.pools[0].zone", "write a, b, c"),
     (edit("alerts.email", "nobody"), "alerts.email", "e-mail"),
+    (remove("edge"), "edge", "is missing"),
+    (remove("edge.certificate_arn"), "edge.certificate_arn", "or the hosted_zone_id of a zone"),
+    (edit("edge.hosted_zone_id", "Z0123456789"), "edge.hosted_zone_id", "keep one of the two"),
+    (edit("edge.hosted_zone_id", "example.org"), "edge.hosted_zone_id", "is not a zone of Route 53"),
+    (
+        edit("edge.certificate_arn", "arn:aws:acm:eu-west-1:777788889999:certificate/1"),
+        "edge.certificate_arn",
+        "not in the home region",
+    ),
+    (edit("edge.certificate_arn", "mine"), "edge.certificate_arn", "is not an ARN"),
+    (edit("edge.domain_name", "https://api.example.org"), "edge.domain_name", "like api.example.org"),
+    (edit("edge.max_requests_per_5min", 9), "edge.max_requests_per_5min", "write 10 or more"),
+    (edit("edge.max_requests_per_5min", 2_000_000_001), "edge.max_requests_per_5min", "write 20000 or less"),
+    (edit("edge.max_requests_per_5min", "2000"), "edge.max_requests_per_5min", "without quotes"),
+    (
+        edit("edge.path_max_requests_per_5min", {"/v1/predict": 1000}),
+        "edge.path_max_requests_per_5min./v1/predict",
+        "is not below max_requests_per_5min",
+    ),
+    (
+        edit("edge.path_max_requests_per_5min", {"/": 100}),
+        "edge.path_max_requests_per_5min",
+        "is not how a path begins",
+    ),
+    (
+        edit("edge.path_max_requests_per_5min", {f"/v{n}": 100 for n in range(6)}),
+        "edge.path_max_requests_per_5min",
+        "write 5 or fewer",
+    ),
+    (edit("edge.upload_paths", ["/"]), "edge.upload_paths[0]", "is not how a path begins"),
+    (edit("edge.max_body_bytes", 65536), "edge.max_body_bytes", "write 8192 or less"),
+    (edit("edge.monitor_cidrs", ["0.0.0.0/0"]), "edge.monitor_cidrs[0]", "is the whole internet"),
+    (edit("edge.monitor_cidrs", ["::/0"]), "edge.monitor_cidrs[0]", "is the whole internet"),
+    (edit("edge.monitor_cidrs", ["198.0.0.0/8"]), "edge.monitor_cidrs[0]", "wider than /16"),
+    (edit("edge.own_cidrs", ["2001::/16"]), "edge.own_cidrs[0]", "wider than /32"),
+    (edit("edge.own_cidrs", ["198.51.100.9/24"]), "edge.own_cidrs[0]", "write 198.51.100.0/24"),
+    (edit("edge.bot_control", "on"), "edge.bot_control", "'none', 'common' or 'targeted'"),
+    (edit("edge.shield", "off"), "edge.shield", "'standard' or 'advanced'"),
+    (edit("edge.count_mode", counting()), "edge.count_mode", "prod refuses what a managed group knows"),
+    (
+        edit("edge.count_mode", counting(until=day(-1))),
+        "edge.count_mode[0].until",
+        "is over; remove this entry",
+    ),
+    (edit("edge.count_mode", counting(until=day(61))), "edge.count_mode[0].until", "60 days away"),
+    (edit("edge.count_mode", counting(until="soon")), "edge.count_mode[0].until", "is not a day"),
+    (
+        edit("edge.count_mode", counting(group="SQLi")),
+        "edge.count_mode[0].group",
+        "'AWSManagedRulesSQLiRuleSet'",
+    ),
+    (edit("edge.count_mode", counting(reason="why not")), "edge.count_mode[0].reason", "10 characters"),
+    (edit("edge.count_mode", counting() * 2), "edge.count_mode[1].group", "named twice"),
+    (
+        edit("edge.count_mode", counting(group="AWSManagedRulesBotControlRuleSet")),
+        "edge.count_mode[0].group",
+        "set bot_control",
+    ),
 ]
 
 
@@ -214,6 +287,13 @@ def test_a_mistake_is_located_and_remedied(change: Change, key: str, says: str) 
     assert message.startswith(f"stacks/Pulumi.prod.yaml: {key}")
     assert says in message
     assert "\n" not in message
+
+
+def test_a_managed_group_may_only_count_outside_prod_and_until_its_day() -> None:
+    settings = values("staging")
+    settings["edge"]["count_mode"] = counting(until=day(0))
+    (entry,) = parse(texts(settings), stack="staging").edge.count_mode
+    assert entry.until == datetime.now(UTC).date()
 
 
 def test_a_private_key_is_not_echoed() -> None:

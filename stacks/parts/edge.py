@@ -1,0 +1,63 @@
+"""The public entrance, and who is kept out of it."""
+
+from __future__ import annotations
+
+from components.addressing import TierPlan
+from components.edge import Edge, Guard, PublicName, Targets
+from components.serving import Entrance
+from components.waf_rules import Limits
+from stacks.parts.foundation import Foundation
+
+TARGET_PORT = 8443
+"""Where the gateway's pods speak TLS."""
+
+HEALTH_CHECK_PATH = "/ready"
+
+
+def edge_of(base: Foundation) -> Edge:
+    """Build the load balancer and its web ACL."""
+    edge = base.settings.edge
+    return Edge(
+        "edge",
+        public_name=PublicName(
+            domain_name=edge.domain_name,
+            certificate_arn=edge.certificate_arn,
+            hosted_zone_id=edge.hosted_zone_id,
+        ),
+        vpc_id=base.network.vpc_id,
+        public_subnet_ids=base.network.public_subnet_ids,
+        targets=Targets(
+            cidrs=base.network.private_cidrs, port=TARGET_PORT, health_check_path=HEALTH_CHECK_PATH
+        ),
+        guard=Guard(
+            limits=Limits(
+                max_requests_per_5min=edge.max_requests_per_5min,
+                path_max_requests_per_5min=edge.path_max_requests_per_5min,
+                max_body_bytes=edge.max_body_bytes,
+                upload_paths=edge.upload_paths,
+            ),
+            own_cidrs=edge.own_cidrs,
+            monitor_cidrs=edge.monitor_cidrs,
+            counted_until={entry.group: entry.until for entry in edge.count_mode},
+            bot_control=edge.bot_control,
+        ),
+        shield=edge.shield,
+        log_bucket=base.buckets.access_logs.bucket,
+        logs_key_arn=base.keys.logs_arn,
+        log_retention_days=base.settings.retention.log_days,
+        account_id=base.settings.account_id,
+        region=base.home_region,
+        resource_prefix=base.prefix,
+        opts=base.regions.at_home,
+    )
+
+
+def entrance_of(base: Foundation, edge: Edge) -> Entrance:
+    """Return what the gateway is told of the load balancer in front of it."""
+    network = base.settings.network
+    plan = TierPlan.split(network.cidr_block, zones=len(network.zones))
+    return Entrance(
+        target_group_arn=edge.target_group_arn,
+        security_group_id=edge.security_group_id,
+        cidrs=(network.cidr_block,) if network.existing else plan.public,
+    )
