@@ -235,6 +235,96 @@ _SHAPES: dict[str, _Shape] = {
             ],
         },
     ),
+    "aws:cloudtrail/trail:Trail": _Shape(
+        id="arn:{partition}:cloudtrail:{region}:{account}:trail/{name}",
+        arn="arn:{partition}:cloudtrail:{region}:{account}:trail/{name}",
+        more={"homeRegion": "{region}"},
+    ),
+    "aws:cloudwatch/eventRule:EventRule": _Shape(
+        arn="arn:{partition}:events:{region}:{account}:rule/{name}", more={"eventBusName": "default"}
+    ),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": _Shape(),
+    "aws:cloudwatch/logStream:LogStream": _Shape(
+        arn="arn:{partition}:logs:{region}:{account}:log-group:{in.logGroupName}:log-stream:{name}"
+    ),
+    "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": _Shape(
+        id="arn:{partition}:firehose:{region}:{account}:deliverystream/{name}",
+        arn="arn:{partition}:firehose:{region}:{account}:deliverystream/{name}",
+    ),
+    "aws:guardduty/detector:Detector": _Shape(
+        id="{hex32}", arn="arn:{partition}:guardduty:{region}:{account}:detector/{id}", physical=""
+    ),
+    "aws:securityhub/account:Account": _Shape(
+        id="{account}", arn="arn:{partition}:securityhub:{region}:{account}:hub/default", physical=""
+    ),
+    "aws:securityhub/standardsSubscription:StandardsSubscription": _Shape(
+        id="arn:{partition}:securityhub:{region}:{account}:subscription/{standard}", physical=""
+    ),
+    "aws:securityhub/findingAggregator:FindingAggregator": _Shape(
+        id="arn:{partition}:securityhub:{region}:{account}:finding-aggregator/{key_id}", physical=""
+    ),
+    "aws:inspector2/enabler:Enabler": _Shape(id="{account}", physical=""),
+    "aws:macie2/account:Account": _Shape(
+        id="{account}",
+        physical="",
+        more={
+            "serviceRole": "arn:{partition}:iam::{account}:role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie"
+        },
+    ),
+    "aws:macie2/classificationJob:ClassificationJob": _Shape(
+        id="{hex32}",
+        more={
+            "jobId": "{hex32}",
+            "jobArn": "arn:{partition}:macie2:{region}:{account}:classification-job/{hex32}",
+        },
+    ),
+    "aws:iam/serviceLinkedRole:ServiceLinkedRole": _Shape(
+        id="arn:{partition}:iam::{account}:role/aws-service-role/{in.awsServiceName}/{service_role}",
+        arn="arn:{partition}:iam::{account}:role/aws-service-role/{in.awsServiceName}/{service_role}",
+        physical="",
+        more={"name": "{service_role}", "path": "/aws-service-role/{in.awsServiceName}/"},
+    ),
+    "aws:athena/workgroup:Workgroup": _Shape(
+        arn="arn:{partition}:athena:{region}:{account}:workgroup/{name}"
+    ),
+    "aws:athena/namedQuery:NamedQuery": _Shape(id="{key_id}"),
+    "aws:glue/catalogDatabase:CatalogDatabase": _Shape(
+        id="{account}:{name}",
+        arn="arn:{partition}:glue:{region}:{account}:database/{name}",
+        more={"catalogId": "{account}"},
+    ),
+    "aws:glue/catalogTable:CatalogTable": _Shape(
+        id="{account}:{in.databaseName}:{name}",
+        arn="arn:{partition}:glue:{region}:{account}:table/{in.databaseName}/{name}",
+        more={"catalogId": "{account}"},
+    ),
+    "aws:backup/vault:Vault": _Shape(arn="arn:{partition}:backup:{region}:{account}:backup-vault:{name}"),
+    "aws:backup/vaultLockConfiguration:VaultLockConfiguration": _Shape(
+        id="{in.backupVaultName}",
+        physical="",
+        more={
+            "backupVaultArn": "arn:{partition}:backup:{region}:{account}:backup-vault:{in.backupVaultName}"
+        },
+    ),
+    "aws:backup/vaultPolicy:VaultPolicy": _Shape(
+        id="{in.backupVaultName}",
+        physical="",
+        more={
+            "backupVaultArn": "arn:{partition}:backup:{region}:{account}:backup-vault:{in.backupVaultName}"
+        },
+    ),
+    "aws:backup/plan:Plan": _Shape(
+        id="{key_id}",
+        arn="arn:{partition}:backup:{region}:{account}:backup-plan:{id}",
+        more={"version": "{hex17}"},
+    ),
+    "aws:backup/selection:Selection": _Shape(id="{key_id}"),
+    "aws:backup/framework:Framework": _Shape(
+        arn="arn:{partition}:backup:{region}:{account}:framework:{name}-{key_id}"
+    ),
+    "aws:backup/restoreTestingPlan:RestoreTestingPlan": _Shape(
+        arn="arn:{partition}:backup:{region}:{account}:restore-testing-plan:{name}-{key_id}"
+    ),
     "aws:networkfirewall/firewall:Firewall": _Shape(
         id="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
         arn="arn:{partition}:network-firewall:{region}:{account}:firewall/{name}",
@@ -394,16 +484,24 @@ def _facts(resource: Resource, provider_inputs: Mapping[str, Any], shape: _Shape
         "account": _account(provider_inputs),
         "name": given if isinstance(given, str) else f"{prefix}{digest[:7]}",
         "path": resource.inputs.get("path") or "/",
+        "service_role": _service_role(str(resource.inputs.get("awsServiceName", ""))),
+        "standard": str(resource.inputs.get("standardsArn", "")).rpartition("standards/")[2],
         "issuer": str(resource.inputs.get("url", "")).removeprefix("https://"),
         "hex6": digest[:6],
         "hex8": digest[:8],
         "hex16": digest[:16],
         "hex17": digest[:17],
         "HEX13": digest[:13].upper(),
+        "hex32": digest[:32],
         "HEX26": digest[:26].upper(),
         "key_id": f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}",
         "public_ip": f"192.0.2.{int(digest[:2], 16)}",
     }
+
+
+def _service_role(service: str) -> str:
+    """Return how AWS would call the service-linked role of ``config.amazonaws.com``, nearly."""
+    return f"AWSServiceRoleFor{service.partition('.')[0].title()}"
 
 
 def _partition(region: str) -> str:

@@ -9,12 +9,20 @@ import json
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
+from moto.athena.responses import AthenaResponse
+from moto.backup.responses import BackupResponse
+from moto.cloudtrail.models import CloudTrailBackend
 from moto.core.responses import ActionResult
+from moto.ec2.exceptions import InvalidSecurityGroupRuleIdNotFoundError
+from moto.ec2.models import EC2Backend
 from moto.ec2.responses import EC2Response
 from moto.elbv2 import models as elbv2_models
 from moto.elbv2.exceptions import ELBClientError
+from moto.guardduty.models import Detector
 from moto.kms.models import kms_backends
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -95,6 +103,54 @@ def delete_load_balancer(backend: Any, arn: str) -> None:
     backend.load_balancers.pop(arn, None)
 
 
+def update_detector(
+    detector: Detector,
+    enable: bool,
+    finding_publishing_frequency: str,
+    data_sources: dict[str, Any],
+    features: list[dict[str, Any]] | None,
+) -> None:
+    """Change a detector: the features that are named, and not all others away with them."""
+    known = {feature["name"]: feature for feature in (*detector.features, *(features or ()))}
+    _update_detector(
+        detector, enable, finding_publishing_frequency, data_sources, features=list(known.values())
+    )
+
+
+_update_detector = Detector.update
+
+
+def delete_trail(backend: CloudTrailBackend, name: str) -> None:
+    """Delete a trail, by its name or by its ARN."""
+    backend.trails.pop(name.rpartition("/")[2], None)
+
+
+def list_backup_tags(response: Any) -> str:
+    """Answer ListTags of AWS Backup, with a slash at the end of the path or without."""
+    arn = unquote(response.path.rstrip("/").partition("/tags/")[2])
+    return json.dumps({"Tags": response.backup_backend.list_tags(resource_arn=arn)})
+
+
+def delete_named_query(response: Any) -> str:
+    """Answer DeleteNamedQuery, which moto has not."""
+    response.athena_backend.named_queries.pop(json.loads(response.body)["NamedQueryId"], None)
+    return "{}"
+
+
+def revoking(revoke: Callable[..., None]) -> Callable[..., None]:
+    """Return a revocation that says of a rule that is gone what AWS says, so that a call sent twice does no harm."""
+
+    def revoke_known(backend: EC2Backend, **arguments: Any) -> None:
+        group = backend.get_security_group_by_name_or_id(arguments["group_name_or_id"])
+        known = {rule.id for rule in (*group.ingress_rules, *group.egress_rules)} if group else set()
+        for rule_id in arguments.get("security_rule_ids") or ():
+            if rule_id not in known:
+                raise InvalidSecurityGroupRuleIdNotFoundError(rule_id)
+        revoke(backend, **arguments)
+
+    return revoke_known
+
+
 def _list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
@@ -105,6 +161,14 @@ def mend() -> None:
         (KmsResponse, "replicate_key", replicate_key),
         (FakeBucket, "_log_permissions_enabled_policy", staticmethod(may_receive_logs)),
         (RDSBackend, "create_subnet_group", create_subnet_group),
+        (Detector, "update", update_detector),
+        (CloudTrailBackend, "delete_trail", delete_trail),
+        (BackupResponse, "list_tags", list_backup_tags),
+        (AthenaResponse, "delete_named_query", delete_named_query),
+        *(
+            (EC2Backend, name, revoking(getattr(EC2Backend, name)))
+            for name in ("revoke_security_group_ingress", "revoke_security_group_egress")
+        ),
         (EC2Response, "get_ebs_default_kms_key_id", get_ebs_default_kms_key_id),
         (elbv2_models.ELBv2Backend, "delete_load_balancer", delete_load_balancer),
         (elbv2_models, "register_certificate", register_certificate),

@@ -12,6 +12,11 @@ _ZONE = "the zone is the account's own, and the emulated account begins without 
 
 PLANNED_ONLY: Mapping[str, str] = {
     "aws_accessanalyzer_analyzer": _NOT_THERE,
+    "aws_backup_framework": _NOT_THERE,
+    "aws_backup_region_settings": _NOT_THERE,
+    "aws_backup_restore_testing_plan": _NOT_THERE,
+    "aws_backup_selection": _NOT_THERE,
+    "aws_backup_vault_policy": _NOT_THERE,
     "aws_budgets_budget": "moto has no DescribeSubscribersForNotification",
     "aws_ebs_snapshot_block_public_access": _NOT_THERE,
     "aws_ec2_instance_metadata_defaults": _NOT_THERE,
@@ -22,6 +27,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_eks_access_policy_association": _NOT_THERE,
     "aws_eks_addon": _NOT_THERE,
     "aws_eks_pod_identity_association": _NOT_THERE,
+    "aws_macie2_classification_export_configuration": _NOT_THERE,
     "aws_placement_group": _NOT_THERE,
     "aws_route53_record": _ZONE,
     "aws_route53_resolver_firewall_config": _NOT_THERE,
@@ -31,5 +37,6 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_route53_resolver_firewall_rule_group_association": _NOT_THERE,
     "aws_route53_resolver_query_log_config": "moto makes it and cannot take it away again",
     "aws_s3_account_public_access_block": _NOT_THERE,
+    "aws_securityhub_account": "moto makes it and cannot set it",
 }
 """Reason by the provider's type."""

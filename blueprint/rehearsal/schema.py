@@ -73,6 +73,10 @@ class Block:
 _NAMED_OTHERWISE = {
     "aws:alb/loadBalancer:LoadBalancer": "aws_lb",
     "aws:lb/loadBalancer:LoadBalancer": "aws_lb",
+    "aws:cfg/deliveryChannel:DeliveryChannel": "aws_config_delivery_channel",
+    "aws:cfg/recorder:Recorder": "aws_config_configuration_recorder",
+    "aws:cfg/recorderStatus:RecorderStatus": "aws_config_configuration_recorder_status",
+    "aws:cloudtrail/trail:Trail": "aws_cloudtrail",
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "aws_iam_openid_connect_provider",
     "aws:rds/cluster:Cluster": "aws_rds_cluster",
     "aws:rds/instance:Instance": "aws_db_instance",

@@ -193,7 +193,7 @@ FAULTS = [
         "alerts.py",
         'protocol="email"',
         'protocol="pigeon"',
-        "alerts-email (aws:sns/topicSubscription:TopicSubscription)",
+        "alerts-ml-platform-alerts@example.org (aws:sns/topicSubscription:TopicSubscription)",
     ),
     ("database.py", "monitoring_interval=60", "monitoring_interval=7", "expected monitoring_interval"),
     (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
-from blueprint.rehearsal.account import Account
+from blueprint.rehearsal.account import Account, Applied
 from blueprint.rehearsal.assertions.assertion import Assertions, Seen
 
 encryption = Assertions("encryption")
@@ -17,24 +18,27 @@ SECRET = "aws:rds/instance:Instance"  # noqa: S105 - a type
 EBS = "aws:ebs/encryptionByDefault:EncryptionByDefault"
 
 
-def _symmetric(account: Account) -> Iterator[str]:
+def _kms(account: Account, key: Applied) -> Any:
+    """Return a client of the region that a key is in."""
+    return account.client("kms", str(key.attributes["arn"]).split(":")[3])
+
+
+def _symmetric(account: Account) -> Iterator[Applied]:
     for key in account.of(KEY):
         if key.attributes.get("customer_master_key_spec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
-            yield key.id
+            yield key
 
 
 @encryption("Every key rotates", about=KEY)
 def keys_rotate(account: Account) -> Iterator[Seen]:
     for key in _symmetric(account):
-        yield key, account.client("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+        yield key.name, _kms(account, key).get_key_rotation_status(KeyId=key.id)["KeyRotationEnabled"]
 
 
 @encryption("No key admits everyone without a condition", about=KEY)
 def keys_admit_no_one_at_large(account: Account) -> Iterator[Seen]:
     for key in account.of(KEY):
-        policy = json.loads(
-            account.client("kms").get_key_policy(KeyId=key.id, PolicyName="default")["Policy"]
-        )
+        policy = json.loads(_kms(account, key).get_key_policy(KeyId=key.id, PolicyName="default")["Policy"])
         wide = [
             statement
             for statement in policy["Statement"]
@@ -48,7 +52,7 @@ def keys_admit_no_one_at_large(account: Account) -> Iterator[Seen]:
 @encryption("The account's root may administer keys and not use them", about=KEY)
 def root_cannot_decrypt(account: Account) -> Iterator[Seen]:
     for key in _symmetric(account):
-        policy = json.loads(account.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+        policy = json.loads(_kms(account, key).get_key_policy(KeyId=key.id, PolicyName="default")["Policy"])
         use = [
             statement
             for statement in policy["Statement"]
@@ -57,14 +61,14 @@ def root_cannot_decrypt(account: Account) -> Iterator[Seen]:
             and {"kms:Decrypt", "kms:*"} & set(statement["Action"])
             and "kms:ViaService" not in json.dumps(statement.get("Condition", {}))
         ]
-        yield key, not use
+        yield key.name, not use
 
 
 @encryption("The key of backups can be used in another region", about=KEY)
 def backups_have_a_multi_region_key(account: Account) -> Iterator[Seen]:
     for key in account.of(KEY):
         if key.name.endswith("-backup"):
-            known = account.client("kms").describe_key(KeyId=key.id)["KeyMetadata"]
+            known = _kms(account, key).describe_key(KeyId=key.id)["KeyMetadata"]
             yield key.name, known["MultiRegion"]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from blueprint.rehearsal.account import Account
 from blueprint.rehearsal.assertions import (
     access,
+    audit,
+    backup,
     cluster,
     database,
     edge,
@@ -26,6 +28,8 @@ TOPICS = (
     cluster.cluster,
     services.services,
     edge.edge,
+    audit.audit,
+    backup.backup,
 )
 
 
