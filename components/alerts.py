@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
@@ -24,12 +26,18 @@ class AlertTopic(pulumi.ComponentResource):
         name: str,
         *,
         key_arn: pulumi.Input[str],
-        email: str,
+        emails: Sequence[str],
         account_id: str,
         region: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the topic; ``email`` gets one message to confirm the subscription, then every alert."""
+        """Make the topic; each of ``emails`` gets one message to confirm its subscription, then every alert.
+
+        Raises:
+            ValueError: nobody would be told.
+        """
+        if not emails:
+            raise ValueError("emails is empty; name at least one address that is told")
         super().__init__("secureml:alerts:AlertTopic", name, None, opts)
         under = pulumi.ResourceOptions(parent=self)
         topic = aws.sns.Topic(f"{name}-topic", kms_master_key_id=key_arn, opts=under)
@@ -39,9 +47,10 @@ class AlertTopic(pulumi.ComponentResource):
             policy=policy_document(*_statements(topic.arn, account_id, region)),
             opts=under,
         )
-        aws.sns.TopicSubscription(
-            f"{name}-email", topic=topic.arn, protocol="email", endpoint=email, opts=under
-        )
+        for email in emails:
+            aws.sns.TopicSubscription(
+                f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=under
+            )
         self.arn = topic.arn
         self.register_outputs({"arn": self.arn})
 

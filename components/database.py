@@ -13,6 +13,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.backup_tags import backup_tags
 from components.documents import Statement, partition_of, policy_document
 
 PORT = 5432
@@ -45,6 +46,7 @@ class Database(pulumi.ComponentResource):
         arn: ARN of the instance.
         resource_id: What IAM policies for sign-in name (``rds-db:connect``).
         security_group_id: The instance's group.
+        subnet_group_name: The subnets that a restored copy may be put into.
         master_secret_arn: The secret that holds the master password.
     """
 
@@ -54,6 +56,7 @@ class Database(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     resource_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
+    subnet_group_name: pulumi.Output[str]
     master_secret_arn: pulumi.Output[str]
 
     def __init__(
@@ -116,6 +119,7 @@ class Database(pulumi.ComponentResource):
         group = self._security_group(vpc_id, client_security_group_id)
         log_groups = self._log_groups(identifier, logs_key_arn, log_retention_days)
         monitoring_role, monitoring_policy = self._monitoring(permissions_boundary_arn)
+        subnets = self._subnet_group(subnet_ids)
         instance = aws.rds.Instance(
             f"{name}-instance",
             identifier=identifier,
@@ -127,7 +131,7 @@ class Database(pulumi.ComponentResource):
             max_allocated_storage=max_allocated_storage_gb,
             storage_encrypted=True,
             kms_key_id=data_key_arn,
-            db_subnet_group_name=self._subnet_group(subnet_ids).name,
+            db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[group.id],
             publicly_accessible=False,
             port=PORT,
@@ -152,7 +156,7 @@ class Database(pulumi.ComponentResource):
             performance_insights_kms_key_id=data_key_arn,
             performance_insights_retention_period=7,
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
-            tags={"data-domain": "data"},
+            tags={"data-domain": "data", **backup_tags("data")},
             # RDS makes the log groups itself, unencrypted, where it does not find them, and refuses a
             # monitoring role that may not monitor yet.
             opts=pulumi.ResourceOptions(
@@ -164,6 +168,7 @@ class Database(pulumi.ComponentResource):
         self.endpoint_address, self.port = instance.address, instance.port
         self.identifier, self.arn = instance.identifier, instance.arn
         self.resource_id, self.security_group_id = instance.resource_id, group.id
+        self.subnet_group_name = subnets.name
         self.master_secret_arn = instance.master_user_secrets[0].secret_arn
         self.register_outputs(
             {

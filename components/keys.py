@@ -15,9 +15,9 @@ import pulumi_aws as aws
 
 from components.documents import Conditions, Statement, partition_of, policy_document
 
-Domain = Literal["data", "logs", "platform", "models", "backup"]
+Domain = Literal["data", "logs", "platform", "models", "backup", "reports"]
 
-DOMAINS: tuple[Domain, ...] = ("data", "logs", "platform", "models", "backup")
+DOMAINS: tuple[Domain, ...] = ("data", "logs", "platform", "models", "backup", "reports")
 
 ADMINISTRATION = (
     "kms:CancelKeyDeletion",
@@ -53,20 +53,24 @@ _SERVICES_OF: Mapping[Domain, tuple[str, ...]] = {
     "platform": ("dynamodb", "ec2", "ecr", "eks", "lambda", "secretsmanager", "sns", "sqs", "ssm"),
     "models": ("s3", "ecr"),
     "backup": ("s3", "backup", "rds", "ec2"),
+    "reports": ("s3", "firehose"),
 }
 """Through which services the keys of a domain may be used (KMS Developer Guide, "kms:ViaService")."""
 
 
 class KeyRing(pulumi.ComponentResource):
-    """The keys of every data domain, the backup key with a replica in the backup region.
+    """The keys of every data domain, and what the backup region needs of them.
 
     Attributes:
         arns: ARN of the key of each domain; where the caller brought one, that one.
         backup_replica_arn: ARN of the backup key in the backup region.
+        backup_region_logs_arn: ARN of the key of logs and alerts in the backup region. It is no replica: who is
+            told there must not wait for the home region.
     """
 
     arns: dict[Domain, pulumi.Output[str]]
     backup_replica_arn: pulumi.Output[str]
+    backup_region_logs_arn: pulumi.Output[str]
 
     def __init__(
         self,
@@ -105,10 +109,14 @@ class KeyRing(pulumi.ComponentResource):
             for domain in DOMAINS
         }
         self.backup_replica_arn = self._replica(backup_region, backup_provider)
+        self.backup_region_logs_arn = self._key(
+            "logs", backup_region, suffix="-backup-region", provider=backup_provider
+        )
         self.register_outputs(
             {
                 **{f"{domain}_arn": arn for domain, arn in self.arns.items()},
                 "backup_replica_arn": self.backup_replica_arn,
+                "backup_region_logs_arn": self.backup_region_logs_arn,
             }
         )
 
@@ -137,9 +145,21 @@ class KeyRing(pulumi.ComponentResource):
         """Key of backups in the home region."""
         return self.arns["backup"]
 
-    def _key(self, domain: Domain, region: str) -> pulumi.Output[str]:
+    @property
+    def reports_arn(self) -> pulumi.Output[str]:
+        """Key of what is reported about the platform: its configuration, findings, answers of the audit."""
+        return self.arns["reports"]
+
+    def _key(
+        self,
+        domain: Domain,
+        region: str,
+        *,
+        suffix: str = "",
+        provider: pulumi.ProviderResource | None = None,
+    ) -> pulumi.Output[str]:
         key = aws.kms.Key(
-            f"{self._name}-{domain}",
+            f"{self._name}-{domain}{suffix}",
             description=f"Data domain {domain}",
             enable_key_rotation=True,
             rotation_period_in_days=365,
@@ -147,13 +167,13 @@ class KeyRing(pulumi.ComponentResource):
             multi_region=domain == "backup",
             policy=self._policy(domain, region),
             tags={"data-domain": domain},
-            opts=pulumi.ResourceOptions(parent=self, protect=True),
+            opts=pulumi.ResourceOptions(parent=self, protect=True, provider=provider),
         )
         aws.kms.Alias(
-            f"{self._name}-{domain}",
+            f"{self._name}-{domain}{suffix}",
             name=f"alias/{self._name}-{domain}",
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         return key.arn
 
@@ -186,6 +206,10 @@ class KeyRing(pulumi.ComponentResource):
             statements += self._log_services(region)
         if domain == "platform":
             statements += [*self._auto_scaling(region), self._clusters_and_registries(region)]
+        if domain == "data":
+            statements.append(self._classification(region))
+        if domain == "reports":
+            statements += self._reporting_services(region)
         return policy_document(*statements)
 
     def _root(self) -> str:
@@ -310,11 +334,82 @@ class KeyRing(pulumi.ComponentResource):
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}},
             ),
             Statement(
-                sid="TrailsOfThisAccount",
+                sid="LogDeliveryOfThisAccount",
                 actions=["kms:DescribeKey", "kms:GenerateDataKey*"],
-                principals={"Service": ["cloudtrail.amazonaws.com", "delivery.logs.amazonaws.com"]},
+                principals={"Service": ["delivery.logs.amazonaws.com"]},
                 resources=["*"],
                 conditions=own,
+            ),
+            *self._trail(region),
+        ]
+
+    def _trail(self, region: str) -> list[Statement]:
+        """Let CloudTrail encrypt this account's trails (CloudTrail User Guide, "Configure AWS KMS key policies")."""
+        trails = f"arn:{self._partition}:cloudtrail:{region}:{self._account_id}:trail/*"
+        cloudtrail = {"Service": ["cloudtrail.amazonaws.com"]}
+        return [
+            Statement(
+                sid="TrailsOfThisAccount",
+                actions=["kms:GenerateDataKey*"],
+                principals=cloudtrail,
+                resources=["*"],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": trails, "kms:EncryptionContext:aws:cloudtrail:arn": trails}
+                },
+            ),
+            Statement(
+                sid="TrailsLookAtTheKey",
+                actions=["kms:DescribeKey"],
+                principals=cloudtrail,
+                resources=["*"],
+                conditions={"ArnLike": {"aws:SourceArn": trails}},
+            ),
+        ]
+
+    def _classification(self, region: str) -> Statement:
+        """Let Macie read what it classifies (Macie User Guide, "Analyzing encrypted Amazon S3 objects").
+
+        As with auto-scaling, its service-linked role is named in a condition: it is made with its first session.
+        """
+        role = "role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie"
+        return Statement(
+            sid="ClassificationMayRead",
+            actions=["kms:Decrypt"],
+            principals="*",
+            resources=["*"],
+            conditions={
+                "ArnEquals": {"aws:PrincipalArn": f"arn:{self._partition}:iam::{self._account_id}:{role}"},
+                "StringEquals": self._through(["s3"], region),
+            },
+        )
+
+    def _reporting_services(self, region: str) -> list[Statement]:
+        """Let Config deliver history and Macie results, for this account only.
+
+        Config writes under its own name, since its service-linked role may not (AWS Config Developer Guide,
+        "Permissions for the KMS Key for the AWS Config Delivery Channel"), and from both regions.
+        """
+        macie = f"arn:{self._partition}:macie2:{region}:{self._account_id}"
+        own = {"aws:SourceAccount": self._account_id}
+        return [
+            Statement(
+                sid="ConfigurationHistoryOfThisAccount",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                principals={"Service": ["config.amazonaws.com"]},
+                resources=["*"],
+                conditions={"StringEquals": own},
+            ),
+            Statement(
+                sid="ClassificationResultsOfThisAccount",
+                actions=["kms:Encrypt", "kms:GenerateDataKey"],
+                principals={"Service": ["macie.amazonaws.com"]},
+                resources=["*"],
+                conditions={
+                    "StringEquals": own,
+                    "ArnLike": {
+                        "aws:SourceArn": [f"{macie}:export-configuration:*", f"{macie}:classification-job/*"]
+                    },
+                },
             ),
         ]
 

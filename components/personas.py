@@ -136,9 +136,53 @@ def _ml_engineer(at: Surroundings) -> list[Statement]:
     ]
 
 
+def _ask_the_logs(at: Surroundings) -> list[Statement]:
+    """Run the audit's questions; the workgroup decides where answers go and how they are encrypted."""
+    database = f"{at.prefix}-audit".replace("-", "_")
+    return [
+        Statement(
+            sid="AskTheLogs",
+            actions=[
+                "athena:BatchGetNamedQuery",
+                "athena:GetNamedQuery",
+                "athena:GetQueryExecution",
+                "athena:GetQueryResults",
+                "athena:GetWorkGroup",
+                "athena:ListNamedQueries",
+                "athena:ListQueryExecutions",
+                "athena:StartQueryExecution",
+                "athena:StopQueryExecution",
+            ],
+            resources=[at.arn("athena", f"workgroup/{at.prefix}-audit")],
+        ),
+        Statement(
+            sid="ReadTheTables",
+            actions=["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable", "glue:GetTables"],
+            resources=[
+                at.arn("glue", "catalog"),
+                at.arn("glue", f"database/{database}"),
+                at.arn("glue", f"table/{database}/*"),
+            ],
+        ),
+        *_read_bucket(at, "answers", "Answers"),
+        Statement(
+            sid="WriteAnswers",
+            actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+            resources=[f"{at.bucket('answers')}/answers/*"],
+        ),
+        Statement(
+            sid="FindTheAnswersBucket", actions=["s3:GetBucketLocation"], resources=[at.bucket("answers")]
+        ),
+        _use_keys_of(at, "reports", ["kms:Decrypt", "kms:GenerateDataKey"], "EncryptAnswers"),
+    ]
+
+
 def _auditor(at: Surroundings) -> list[Statement]:
     return [
         *_read_bucket(at, "audit", "AuditTrail"),
+        *_read_bucket(at, "reports", "Reports"),
+        *_read_bucket(at, "archive", "Archive"),
+        *_ask_the_logs(at),
         *_read_bucket(at, "access-logs", "AccessLogs"),
         *_read_bucket(at, "replica-access-logs", "ReplicaAccessLogs"),
         _use_keys_of(at, "logs", ["kms:Decrypt"], "DecryptAuditTrail"),
@@ -215,9 +259,15 @@ def _auditor(at: Surroundings) -> list[Statement]:
             sid="ReadConfiguration",
             actions=[
                 "access-analyzer:ListAnalyzers",
+                "backup:DescribeBackupVault",
+                "backup:ListBackupJobs",
+                "backup:ListRecoveryPointsByBackupVault",
+                "backup:ListRestoreJobs",
                 "cloudtrail:DescribeTrails",
                 "cloudtrail:GetTrailStatus",
                 "cloudtrail:LookupEvents",
+                "config:DescribeConfigurationRecorderStatus",
+                "config:GetResourceConfigHistory",
                 "ec2:DescribeFlowLogs",
                 "ec2:DescribeNetworkAcls",
                 "ec2:DescribeRouteTables",
@@ -228,6 +278,9 @@ def _auditor(at: Surroundings) -> list[Statement]:
                 "ec2:GetEbsEncryptionByDefault",
                 "ecr:GetRegistryScanningConfiguration",
                 "eks:ListClusters",
+                "guardduty:GetFindings",
+                "guardduty:ListDetectors",
+                "guardduty:ListFindings",
                 "iam:GenerateCredentialReport",
                 "iam:GetAccountPasswordPolicy",
                 "iam:GetAccountSummary",
@@ -237,9 +290,12 @@ def _auditor(at: Surroundings) -> list[Statement]:
                 "kms:ListAliases",
                 "kms:ListKeys",
                 "logs:DescribeLogGroups",
+                "macie2:GetFindings",
+                "macie2:ListFindings",
                 "rds:DescribeDBInstances",
                 "s3:GetAccountPublicAccessBlock",
                 "s3:ListAllMyBuckets",
+                "securityhub:GetFindings",
             ],
             resources=["*"],
         ),
@@ -299,7 +355,7 @@ def _break_glass(at: Surroundings) -> list[Statement]:
     """Return what stops an incident: read the trail, cut connections, freeze machines. It grants no data."""
     return [
         *_auditor(at),
-        _never_use_keys(except_domains=["logs"]),
+        _never_use_keys(except_domains=["logs", "reports"]),
         Statement(
             # A key that is retagged as one of the logs would be a way around the refusal above.
             sid="NeverRetagKeys",

@@ -16,6 +16,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.backup_tags import backup_tags
 from components.documents import Conditions, Statement, policy_document
 from components.keys import Domain
 
@@ -59,6 +60,7 @@ class SecureBucket(pulumi.ComponentResource):
         data_domain: Domain,
         access_log_bucket: pulumi.Input[str],
         noncurrent_days: int,
+        expire_days: int | None = None,
         lock: ObjectLock | None = None,
         replication: Replication | None = None,
         permissions_boundary_arn: pulumi.Input[str] | None = None,
@@ -74,6 +76,7 @@ class SecureBucket(pulumi.ComponentResource):
             data_domain: What is kept here; stands in a tag, and decides what else must hold.
             access_log_bucket: Name of the bucket (an ``AccessLogBucket``) that records who read what.
             noncurrent_days: After how many days an overwritten or deleted version is gone for good.
+            expire_days: After how many days an object goes; without it, it stays.
             lock: Write once, read many, for as long as the lock says.
             replication: Copies every new version to another region.
             permissions_boundary_arn: Boundary of the replication's role; needed where there is replication.
@@ -87,13 +90,17 @@ class SecureBucket(pulumi.ComponentResource):
         _check(bucket_name, noncurrent_days)
         if lock and lock.days < 1:
             raise ValueError(f"lock.days is {lock.days}; write one day or more")
+        if expire_days is not None and expire_days < (lock.days if lock else 1):
+            raise ValueError(
+                f"expire_days is {expire_days}; write one day or more, and no less than the lock's"
+            )
         if replication and permissions_boundary_arn is None:
             raise ValueError(
                 "permissions_boundary_arn is missing; replication has a role, and every role a boundary"
             )
         self._name = name
         made = _bucket(self, name, bucket_name, data_domain, object_lock=lock is not None)
-        versioning = _guards(self, name, made, noncurrent_days)
+        versioning = _guards(self, name, made, noncurrent_days, expire_days)
         self.bucket = made.bucket
         self.arn = pulumi.Output.all(made.arn, versioning.id).apply(lambda known: str(known[0]))
         self._encrypt(made, key_arn)
@@ -274,7 +281,7 @@ def _bucket(
         force_destroy=False,
         # Can only be asked for at birth (S3 User Guide, "Configuring S3 Object Lock").
         object_lock_enabled=object_lock,
-        tags={"data-domain": data_domain},
+        tags={"data-domain": data_domain, **backup_tags(data_domain)},
         opts=pulumi.ResourceOptions(parent=parent, protect=True),
     )
 
@@ -396,10 +403,21 @@ def _only_under(made: aws.s3.Bucket, key_arn: pulumi.Input[str]) -> list[Stateme
 
     return [
         refuse("RefuseOtherKeys", _named_but_not(f"{encryption}-aws-kms-key-id", key_arn)),
-        refuse("RefuseOtherEncryption", _named_but_not(encryption, "aws:kms")),
+        # CloudTrail's digests are under S3's own key, whatever the trail's is (CloudTrail User Guide, "Encrypting
+        # CloudTrail log files with AWS KMS keys"); it writes only where a bucket policy lets it.
+        refuse(
+            "RefuseOtherEncryption",
+            {
+                "StringNotEquals": {encryption: "aws:kms", "aws:PrincipalServiceName": _CLOUDTRAIL},
+                "Null": {encryption: "false"},
+            },
+        ),
         # Whoever brings the key can take the data hostage with it.
         refuse("RefuseKeysOfTheCaller", {"Null": {by_customer: "false"}}),
     ]
+
+
+_CLOUDTRAIL = "cloudtrail.amazonaws.com"
 
 
 def _named_but_not(header: str, value: pulumi.Input[str]) -> Conditions:

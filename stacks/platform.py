@@ -5,6 +5,8 @@ from __future__ import annotations
 import pulumi
 
 from stacks.parts.access import bastion_of
+from stacks.parts.audit import audit_of
+from stacks.parts.backup import backups_of
 from stacks.parts.cluster import cluster_of
 from stacks.parts.data import data_api_boundary, database_of
 from stacks.parts.edge import edge_of, entrance_of
@@ -22,7 +24,10 @@ def build(settings: Settings) -> None:
     cluster = cluster_of(base, data_api)
     edge = edge_of(base)
     services_of(base, cluster, data_api, database, entrance_of(base, edge))
+    audit = audit_of(base)
+    backups_of(base, database, audit)
 
+    pulumi.export("audit_workgroup", audit.room.workgroup)
     pulumi.export("bastion_address", bastion.public_ip)
     pulumi.export("cluster_endpoint", cluster.endpoint)
     pulumi.export("cluster_name", cluster.name)
@@ -32,4 +37,5 @@ def build(settings: Settings) -> None:
     pulumi.export("registry_host", cluster.registry_host)
     pulumi.export("edge_url", edge.url)
     pulumi.export("edge_target_group_arn", edge.target_group_arn)
+    pulumi.export("trail_arn", audit.trail.arn)
     pulumi.export("vpc_id", base.network.vpc_id)

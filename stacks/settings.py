@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from stacks.fields import AccountId, Email, wrong
 from stacks.profiles import PROD_KEY_DELETION_DAYS, PROD_ZONES, PROFILES, Profile
 from stacks.sections.access import Bastion, Identity, Keys
+from stacks.sections.audit import Audit
+from stacks.sections.backup import Backup
 from stacks.sections.cluster import Cluster, Training
 from stacks.sections.data import Database
 from stacks.sections.edge import Edge
@@ -47,6 +49,8 @@ class Settings(Section):
     edge: Edge
     retention: Retention
     alerts: Alerts
+    audit: Audit
+    backup: Backup
     keys: Keys = Field(default_factory=Keys)
     training: Training = Field(default_factory=Training)
     services: Services = Field(default_factory=Services)
@@ -143,7 +147,8 @@ class Settings(Section):
         yield (
             "database.backup_retention_days",
             self.database.backup_retention_days,
-            self.floors.database_backup_days,
+            self.floors.backup_days,
         )
+        yield "backup.vault_lock_days", self.backup.vault_lock_days, self.floors.backup_days
         if self.environment == "prod":
             yield "keys.deletion_window_days", self.keys.deletion_window_days, PROD_KEY_DELETION_DAYS

@@ -364,12 +364,15 @@ def _takes_only_access_logs(bucket: Resource, stack: Stack) -> bool:
 _BUCKET_NAME = re.compile(r"(?::::|//)([\w.-]+)|(?<![\w.-])([\w.-]+?)\.s3[.-]")
 
 
+# Who may read the logs is IAM's affair; tables and saved queries read as well, and say nothing of what else is there.
+_READING = ("aws:iam/", "aws:glue/catalogTable:", "aws:athena/namedQuery:")
+
+
 def _users(stack: Stack) -> dict[str, set[str]]:
     """Return who uses each bucket, by its URN and by its name, apart from what guards it and who may read it."""
     users: dict[str, set[str]] = {}
     for other in stack.resources:
-        # Who may read the logs is IAM's affair, and says nothing about what else is in them.
-        if not other.type.startswith(_REACHING) or other.type.startswith("aws:iam/"):
+        if not other.type.startswith(_REACHING) or other.type.startswith(_READING):
             continue
         for key, value in other.value.items():
             if key not in _passive(other):

@@ -23,6 +23,8 @@ class Foundation:
     roles: PlatformRoles
     keys: KeyRing
     alerts: AlertTopic
+    backup_region_alerts: AlertTopic
+    """The same people, told from the backup region: rules and alarms reach topics of their own region only."""
     buckets: Buckets
     network: NetworkHandles
 
@@ -36,6 +38,11 @@ class Foundation:
         """The region where everything lives."""
         return self.settings.residency.home_region
 
+    @property
+    def backup_region(self) -> str:
+        """The region of copies and backups."""
+        return self.settings.residency.backup_region
+
 
 def lay(settings: Settings) -> Foundation:
     """Build what every part stands on."""
@@ -46,20 +53,27 @@ def lay(settings: Settings) -> Foundation:
         "guardrails", ebs_key_arn=keys.platform_arn, account_id=settings.account_id, opts=regions.at_home
     )
     RegionGuardrails("guardrails-backup", ebs_key_arn=keys.backup_replica_arn, opts=regions.at_backup)
-    alerts = AlertTopic(
-        "alerts",
-        key_arn=keys.logs_arn,
-        email=settings.alerts.email,
-        account_id=settings.account_id,
-        region=settings.residency.home_region,
-        opts=regions.at_home,
-    )
     return Foundation(
         settings=settings,
         regions=regions,
         roles=roles,
         keys=keys,
-        alerts=alerts,
+        alerts=AlertTopic(
+            "alerts",
+            key_arn=keys.logs_arn,
+            emails=[settings.alerts.email],
+            account_id=settings.account_id,
+            region=settings.residency.home_region,
+            opts=regions.at_home,
+        ),
+        backup_region_alerts=AlertTopic(
+            "alerts-backup-region",
+            key_arn=keys.backup_region_logs_arn,
+            emails=[settings.alerts.email],
+            account_id=settings.account_id,
+            region=settings.residency.backup_region,
+            opts=regions.at_backup,
+        ),
         buckets=buckets_of(settings, regions, roles, keys),
         network=_network(settings, regions, roles, keys),
     )

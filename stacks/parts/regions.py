@@ -28,6 +28,11 @@ class Regions:
         return pulumi.ResourceOptions(providers=[self.home])
 
     @property
+    def of_home(self) -> pulumi.ResourceOptions:
+        """Options of a single resource in the home region."""
+        return pulumi.ResourceOptions(provider=self.home)
+
+    @property
     def at_backup(self) -> pulumi.ResourceOptions:
         """Options of what lives in the backup region."""
         return pulumi.ResourceOptions(providers=[self.backup])

@@ -68,6 +68,7 @@ class Keys(Section):
 
     deletion_window_days: Annotated[int, Field(ge=14, le=30)] = 30
     existing: Mapping[
-        Literal["data", "logs", "platform", "models", "backup"], Annotated[str, arn("kms", "key/.+")]
+        Literal["data", "logs", "platform", "models", "backup", "reports"],
+        Annotated[str, arn("kms", "key/.+")],
     ] = Field(default_factory=dict)
     """ARNs of keys of yours by data domain; the platform makes those that are not named."""

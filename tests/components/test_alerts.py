@@ -11,13 +11,17 @@ from tests.components.support import ACCOUNT, HOME, built, key, one, statement, 
 POLICY = "aws:sns/topicPolicy:TopicPolicy"
 
 
-@pytest.fixture(scope="module")
-def graph() -> Graph:
+def topic(*emails: str) -> Graph:
     return built(
         lambda opts, _: AlertTopic(
-            "a", key_arn=key("logs"), email="x@example.org", account_id=ACCOUNT, region=HOME, opts=opts
+            "a", key_arn=key("logs"), emails=emails, account_id=ACCOUNT, region=HOME, opts=opts
         )
     )
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return topic("x@example.org")
 
 
 def test_messages_are_encrypted_with_our_key(graph: Graph) -> None:
@@ -27,6 +31,16 @@ def test_messages_are_encrypted_with_our_key(graph: Graph) -> None:
 def test_somebody_is_told(graph: Graph) -> None:
     subscription = one(graph, "aws:sns/topicSubscription:TopicSubscription").inputs
     assert (subscription["protocol"], subscription["endpoint"]) == ("email", "x@example.org")
+
+
+def test_everybody_on_the_list_is_told() -> None:
+    subscriptions = topic("x@example.org", "y@example.org").of("aws:sns/topicSubscription:TopicSubscription")
+    assert {s.inputs["endpoint"] for s in subscriptions} == {"x@example.org", "y@example.org"}
+
+
+def test_a_topic_that_tells_nobody_is_refused() -> None:
+    with pytest.raises(ValueError, match="emails is empty"):
+        topic()
 
 
 def test_only_alarms_and_rules_of_this_account_publish(graph: Graph) -> None:

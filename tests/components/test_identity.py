@@ -118,6 +118,8 @@ def test_nobody_reads_the_data_bucket_or_the_database(persona: Persona, graph: G
         ("ml-engineer", "models"),
         ("auditor", "audit"),
         ("auditor", "access-logs"),
+        ("auditor", "reports"),
+        ("auditor", "answers"),
     ],
 )
 def test_people_read_the_buckets_of_their_work(persona: str, purpose: str, graph: Graph) -> None:
@@ -144,8 +146,33 @@ def test_nobody_becomes_somebody_else(persona: Persona, graph: Graph) -> None:
 
 def test_the_auditor_changes_nothing(graph: Graph) -> None:
     actions = {action for action, _ in allowed(policy_of(graph, "auditor"))}
-    # AWS counts decryption as a write; the trail cannot be read without it.
-    assert {access_level(action) for action in actions - {"kms:Decrypt"}} == {"Read", "List"}
+    assert {access_level(action) for action in actions - ASKING} == {"Read", "List"}
+
+
+ASKING = {
+    "athena:StartQueryExecution",
+    "athena:StopQueryExecution",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "s3:AbortMultipartUpload",
+    "s3:PutObject",
+}
+"""What AWS counts as a write, and without which no trail can be read and no question be asked of it."""
+
+
+def test_the_auditor_writes_answers_and_nothing_else(graph: Graph) -> None:
+    policy = policy_of(graph, "auditor")
+    written = {
+        arn
+        for action, granted in allowed(policy)
+        if action in ASKING - {"kms:Decrypt"}
+        for arn in granted["Resource"]
+    }
+    answers = f"arn:aws:s3:::smlp-prod-answers-{ACCOUNT}-*/answers/*"
+    workgroup = f"arn:aws:athena:{HOME}:{ACCOUNT}:workgroup/platform-prod-audit"
+    assert written == {answers, workgroup, f"arn:aws:kms:{HOME}:{ACCOUNT}:key/*"}
+    encrypt = statement(policy, "EncryptAnswers")
+    assert encrypt["Condition"] == {"StringEquals": {"aws:ResourceTag/data-domain": "reports"}}
 
 
 @pytest.mark.parametrize("persona", ["operator", "break-glass"])
@@ -157,7 +184,7 @@ def test_who_administers_keys_cannot_use_them(persona: str, graph: Graph) -> Non
     assert spared == ({} if persona == "operator" else TRAIL_SPARED)
 
 
-TRAIL_SPARED = {"StringNotEquals": {"aws:ResourceTag/data-domain": ["logs"]}}
+TRAIL_SPARED = {"StringNotEquals": {"aws:ResourceTag/data-domain": ["logs", "reports"]}}
 
 
 def test_break_glass_closes_and_opens_nothing(graph: Graph) -> None:
@@ -226,8 +253,11 @@ def test_the_boundary_guards_itself_and_the_trail(graph: Graph) -> None:
     assert {
         "iam:CreatePolicyVersion",
         "iam:DeleteRolePermissionsBoundary",
+        "backup:DeleteBackupVaultLockConfiguration",
+        "backup:DeleteRecoveryPoint",
         "cloudtrail:StopLogging",
         "iam:CreateAccessKey",
+        "logs:DeleteMetricFilter",
     } <= refused
 
 
@@ -251,6 +281,8 @@ def test_the_boundary_opens_other_accounts_for_images_only(graph: Graph) -> None
         elif action == "ec2:CreateVolume":
             # Its requests name no account of the resource; what it makes is this account's.
             assert f"arn:aws:ec2:*:{ACCOUNT}:volume/*" in granted["Resource"]
+        elif action == "ec2:CopySnapshot":
+            assert granted["Resource"] == ["arn:aws:ec2:*::snapshot/*"]
         else:
             assert access_level(action) == "Read"
             assert "*" not in granted["Resource"]

@@ -102,6 +102,7 @@ def test_every_use_is_bound_to_this_account(graph: Graph) -> None:
         "aws:SourceAccount",
         "kms:EncryptionContext:aws:logs:arn",
         "kms:EncryptionContext:aws:sns:topicArn",
+        "kms:EncryptionContext:aws:cloudtrail:arn",
     }
     for said in every_statement(graph):
         if USE & set(said["Action"]):
@@ -169,10 +170,55 @@ def test_event_rules_reach_encrypted_topics_without_a_source_account(graph: Grap
     assert conditions(events) == {"kms:EncryptionContext:aws:sns:topicArn"}
 
 
-def test_services_that_write_logs_use_no_other_key(graph: Graph) -> None:
+def test_services_that_write_logs_and_reports_use_no_other_key(graph: Graph) -> None:
     for made in documents(graph):
-        if made.inputs["tags"]["data-domain"] != "logs":
+        if made.inputs["tags"]["data-domain"] not in ("logs", "reports"):
             assert all("Service" not in said["Principal"] for said in statements(made))
+
+
+def services(made: Resource) -> set[str]:
+    return {
+        service
+        for said in statements(made)
+        if isinstance(said["Principal"], dict)
+        for service in said["Principal"].get("Service", [])
+    }
+
+
+def test_reports_and_logs_are_written_by_different_services(graph: Graph) -> None:
+    reports, logs = (named(graph, "aws:kms/key:Key", f"keys-{domain}") for domain in ("reports", "logs"))
+    assert services(reports) == {"config.amazonaws.com", "macie.amazonaws.com"}
+    assert not services(reports) & services(logs)
+
+
+def test_only_trails_of_this_account_and_region_are_encrypted(graph: Graph) -> None:
+    """Somebody else's trail that names our key must not get data keys of it."""
+    trails = f"arn:aws:cloudtrail:{HOME}:{ACCOUNT}:trail/*"
+    logs = named(graph, "aws:kms/key:Key", "keys-logs")
+    assert statement(logs, "TrailsOfThisAccount")["Condition"] == {
+        "ArnLike": {"aws:SourceArn": trails, "kms:EncryptionContext:aws:cloudtrail:arn": trails}
+    }
+    assert statement(logs, "TrailsLookAtTheKey")["Action"] == ["kms:DescribeKey"]
+
+
+def test_classification_reads_data_through_s3_and_under_no_other_key(graph: Graph) -> None:
+    found = [said for said in every_statement(graph) if said["Sid"] == "ClassificationMayRead"]
+    reading = statement(named(graph, "aws:kms/key:Key", "keys-data"), "ClassificationMayRead")
+    assert found == [reading]
+    assert reading["Action"] == ["kms:Decrypt"]
+    assert reading["Condition"]["StringEquals"]["kms:ViaService"] == [f"s3.{HOME}.amazonaws.com"]
+
+
+def test_alerts_of_the_backup_region_need_nothing_of_the_home_region(graph: Graph) -> None:
+    away = named(graph, "aws:kms/key:Key", "-logs-backup-region")
+    assert not away.inputs["multiRegion"]
+    assert f":{BACKUP}:" in away.outputs["arn"]
+    assert "::backup::" in away.provider
+    events = statement(away, "EventsToTopicsOfThisAccount")
+    assert events["Condition"]["ArnLike"]["kms:EncryptionContext:aws:sns:topicArn"] == (
+        f"arn:aws:sns:{BACKUP}:{ACCOUNT}:*"
+    )
+    assert one(graph, "secureml:keys:KeyRing").outputs["backup_region_logs_arn"] == away.outputs["arn"]
 
 
 def test_the_backup_key_has_a_replica_in_the_backup_region(graph: Graph) -> None:
@@ -188,7 +234,8 @@ def test_the_backup_key_has_a_replica_in_the_backup_region(graph: Graph) -> None
 
 def test_every_key_has_its_alias(graph: Graph) -> None:
     aliases = [alias.inputs["name"] for alias in graph.of("aws:kms/alias:Alias")]
-    assert sorted(aliases) == sorted([*(f"alias/keys-{domain}" for domain in DOMAINS), "alias/keys-backup"])
+    away = ["alias/keys-backup", "alias/keys-logs"]
+    assert sorted(aliases) == sorted([*(f"alias/keys-{domain}" for domain in DOMAINS), *away])
 
 
 def test_a_brought_key_is_used_and_not_made() -> None:

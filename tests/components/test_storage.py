@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pulumi
@@ -12,6 +11,7 @@ import pytest
 from blueprint.graph import Graph
 from components.documents import Statement
 from components.storage import AccessLogBucket, ObjectLock, Replication, SecureBucket
+from tests.components.evaluation import holds
 from tests.components.support import ACCOUNT, BOUNDARY, built, key, named, one, statement, statements
 
 LOCK = ObjectLock(mode="GOVERNANCE", days=90)
@@ -117,20 +117,17 @@ HEADER = "s3:x-amz-server-side-encryption"
 def test_only_uploads_under_the_buckets_key_get_in(headers: dict[str, str], refused: bool) -> None:
     policy = statements(one(bucket(), "aws:s3/bucketPolicy:BucketPolicy"))
     uploads = [said for said in policy if said["Effect"] == "Deny" and said["Action"] == ["s3:PutObject"]]
-    assert any(_applies(said["Condition"], headers) for said in uploads) is refused
+    assert any(holds(said["Condition"], headers) for said in uploads) is refused
 
 
-def _applies(conditions: dict[str, dict[str, str]], headers: dict[str, str]) -> bool:
-    """Evaluate as IAM does: a negated operator holds for a key that is absent."""
-    holds: dict[str, Callable[[str, str], bool]] = {
-        "StringNotEquals": lambda header, value: headers.get(header) != value,
-        "Null": lambda header, value: (header not in headers) is (value == "true"),
-    }
-    return all(
-        holds[operator](header, value)
-        for operator, keys in conditions.items()
-        for header, value in keys.items()
-    )
+def test_the_digests_of_the_trail_get_in_under_s3s_own_key() -> None:
+    """CloudTrail signs its log files in digests, and encrypts those with S3's key: refused, they would be missing."""
+    policy = statements(one(bucket(), "aws:s3/bucketPolicy:BucketPolicy"))
+    refused = [said for said in policy if said["Effect"] == "Deny" and said["Action"] == ["s3:PutObject"]]
+    digest = {HEADER: "AES256", "aws:PrincipalServiceName": "cloudtrail.amazonaws.com"}
+    assert not any(holds(said["Condition"], digest) for said in refused)
+    digest["aws:PrincipalServiceName"] = "config.amazonaws.com"
+    assert any(holds(said["Condition"], digest) for said in refused)
 
 
 def test_access_is_recorded_elsewhere() -> None:
@@ -227,6 +224,22 @@ def test_what_is_stored_on_purpose_never_expires_while_it_is_current() -> None:
     assert not any("expiration" in rule for rule in rules)
 
 
+def test_what_may_go_goes_and_stays_as_long_as_its_lock() -> None:
+    rules = one(
+        bucket(expire_days=30), "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    ).inputs["rules"]
+    assert rules[2]["expiration"] == {"days": 30}
+
+
+@pytest.mark.parametrize(
+    ("domain", "tagged"),
+    [("data", True), ("models", True), ("logs", False), ("backup", False), ("reports", False)],
+)
+def test_what_cannot_be_made_again_is_in_the_backup_plan(domain: str, tagged: bool) -> None:
+    tags = one(bucket(data_domain=domain), "aws:s3/bucket:Bucket").inputs["tags"]
+    assert (tags.get("backup") == "daily") is tagged
+
+
 def test_access_logs_stay_a_day_at_least() -> None:
     with pytest.raises(ValueError, match="retention_days"):
         log_bucket(retention_days=0)
@@ -257,6 +270,8 @@ def test_further_statements_come_after_the_refusals() -> None:
         ({"noncurrent_days": 0}, "noncurrent_days"),
         ({"lock": ObjectLock(mode="GOVERNANCE", days=0)}, "lock.days"),
         ({"replication": REPLICATION}, "permissions_boundary_arn"),
+        ({"expire_days": 0}, "expire_days"),
+        ({"expire_days": 30, "lock": LOCK}, "expire_days"),
     ],
 )
 def test_a_wrong_argument_is_named(changed: dict[str, Any], says: str) -> None:

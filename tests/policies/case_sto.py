@@ -152,6 +152,10 @@ def _athena(location: str) -> Part:
     )
 
 
+def _table(location: str) -> Part:
+    return lambda _: aws.glue.CatalogTable("t", database_name="d", storage_descriptor={"location": location})
+
+
 def _flow_logs(bucket: aws.s3.Bucket) -> None:
     aws.ec2.FlowLog(
         "f",
@@ -596,6 +600,14 @@ CASES = [
         control="STO-05",
         compliant=_logged(_athena("s3://not-logs-of-ours/results"), bucket="logs-of-ours"),
         violating=_logged(_athena("s3://logs-of-ours/results"), bucket="logs-of-ours"),
+        mentions="not aws:kms",
+    ),
+    Case(
+        control="STO-05",
+        compliant=_logged(_table("s3://logs-of-ours/alb"), bucket="logs-of-ours"),
+        violating=_logged(
+            _table("s3://logs-of-ours/alb"), _athena("s3://logs-of-ours/results"), bucket="logs-of-ours"
+        ),
         mentions="not aws:kms",
     ),
     # Access logging.

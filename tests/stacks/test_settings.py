@@ -278,6 +278,43 @@ MISTAKES: list[tuple[Change, str, str]] = [
         "edge.count_mode[0].group",
         "set bot_control",
     ),
+    (
+        edit("audit.findings_emails", ["nobody"]),
+        "audit.findings_emails[0]",
+        "write one like team@example.org",
+    ),
+    (edit("audit.findings_emails", []), "audit.findings_emails", "write 1 or more"),
+    (
+        edit("audit.findings_emails", ["a@example.org", "a@example.org"]),
+        "audit.findings_emails[1]",
+        "name each address once",
+    ),
+    (edit("audit.query_limit_gb", 0), "audit.query_limit_gb", "write 1 or more"),
+    (edit("audit.enabled", False), "audit.enabled", "unknown key"),
+    (remove("audit"), "audit", "is missing"),
+    (
+        edit("backup.vault_lock_days", 60),
+        "backup.vault_lock_days",
+        "60 is more than the 35 days that some backups stay, and the vault would refuse those; write 35 or less",
+    ),
+    (
+        edit("backup.vault_lock_days", 7),
+        "backup.vault_lock_days",
+        "under the 30 that profile 'hipaa' asks for",
+    ),
+    (edit("backup.weekly_retention_days", 29), "backup.vault_lock_days", "write 29 or less"),
+    (
+        edit("backup.recovery_point_hours", 6),
+        "backup.recovery_point_hours",
+        "6 cannot be met: with a backup every 6 hours that may take 4, 10 hours can be lost; write 10 or more",
+    ),
+    (edit("backup.every_hours", 24), "backup.recovery_point_hours", "28 hours can be lost"),
+    (edit("backup.complete_within_hours", 8), "backup.recovery_point_hours", "14 hours can be lost"),
+    (edit("backup.every_hours", 5), "backup.every_hours", "1, 2, 3, 4, 6, 8, 12 or 24"),
+    (edit("backup.recovery_time_hours", 0), "backup.recovery_time_hours", "write 1 or more"),
+    (edit("backup.retention_days", "35"), "backup.retention_days", "without quotes"),
+    (remove("backup.vault_lock_days"), "backup.vault_lock_days", "is missing"),
+    (remove("backup"), "backup", "is missing"),
 ]
 
 
@@ -330,7 +367,7 @@ def test_the_pack_has_the_same_floors_and_regions() -> None:
     for name, profile in PROFILES.items():
         floors = profiles.floors_of(name, "staging")
         assert (floors.log_retention_days, floors.audit_lock_days) == (profile.log_days, profile.audit_days)
-        assert floors.backup_retention_days == profile.database_backup_days
+        assert floors.backup_retention_days == profile.backup_days
         assert floors.lock_mode == profile.lock_mode
         assert (
             floors.standby_database == floors.nat_per_zone == floors.replicated_buckets == profile.redundant
@@ -341,6 +378,10 @@ def test_no_setting_is_a_boolean() -> None:
     # A protection is never switched off: what may be relaxed is a number above a floor, or a waiver.
     text = json.dumps(Settings.model_json_schema())
     assert '"boolean"' not in text
+
+
+TITLES = {"nist": "NIST 800-53", "pci": "PCI DSS"}
+"""Standards beyond those that every profile has."""
 
 
 def keys_of(annotation: Any) -> Iterator[str]:
@@ -361,3 +402,5 @@ def test_the_page_about_settings_names_every_key_and_every_profile() -> None:
     for name, profile in PROFILES.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
         assert f"| {profile.log_days} | {profile.audit_days} | {profile.lock_mode.lower()} |" in row
+        beyond = ", ".join(TITLES[each] for each in profile.standards if each in TITLES) or "-"
+        assert f"| {beyond} | {'yes' if profile.classified else 'no'} |" in row
