@@ -219,7 +219,7 @@ class IpBlocker(pulumi.ComponentResource):
                 ),
                 Statement(
                     sid="RememberWhoIsBlocked",
-                    actions=["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+                    actions=["dynamodb:Scan", "dynamodb:UpdateItem"],
                     resources=[table.arn],
                 ),
                 Statement(sid="LeaveDeadLetters", actions=["sqs:SendMessage"], resources=[dead.arn]),

@@ -9,7 +9,7 @@ from stacks.parts.audit import audit_of
 from stacks.parts.backup import backups_of
 from stacks.parts.cluster import cluster_of
 from stacks.parts.data import data_api_boundary, database_of
-from stacks.parts.edge import edge_of, entrance_of
+from stacks.parts.edge import edge_of, entrance_of, ip_blocker_of
 from stacks.parts.foundation import lay
 from stacks.parts.services import services_of
 from stacks.settings import Settings
@@ -23,6 +23,7 @@ def build(settings: Settings) -> None:
     database = database_of(base, data_api)
     cluster = cluster_of(base, data_api)
     edge = edge_of(base)
+    ip_blocker_of(base, edge)
     services_of(base, cluster, data_api, database, entrance_of(base, edge))
     audit = audit_of(base)
     backups_of(base, database, audit)

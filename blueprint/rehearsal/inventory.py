@@ -149,6 +149,7 @@ SETTINGS = frozenset(
         "aws:ebs/encryptionByDefault:EncryptionByDefault",
         "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration",
         "aws:iam/accountPasswordPolicy:AccountPasswordPolicy",
+        "aws:inspector2/enabler:Enabler",
     }
 )
 """Settings of the account: they go back to AWS's own, and there is nothing that could be left."""

@@ -15,6 +15,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_backup_framework": _NOT_THERE,
     "aws_backup_region_settings": _NOT_THERE,
     "aws_backup_restore_testing_plan": _NOT_THERE,
+    "aws_backup_restore_testing_selection": _NOT_THERE,
     "aws_backup_selection": _NOT_THERE,
     "aws_backup_vault_policy": _NOT_THERE,
     "aws_budgets_budget": "moto has no DescribeSubscribersForNotification",
@@ -28,6 +29,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_eks_addon": _NOT_THERE,
     "aws_eks_pod_identity_association": _NOT_THERE,
     "aws_macie2_classification_export_configuration": _NOT_THERE,
+    "aws_macie2_classification_job": _NOT_THERE,
     "aws_placement_group": _NOT_THERE,
     "aws_route53_record": _ZONE,
     "aws_route53_resolver_firewall_config": _NOT_THERE,
@@ -38,5 +40,7 @@ PLANNED_ONLY: Mapping[str, str] = {
     "aws_route53_resolver_query_log_config": "moto makes it and cannot take it away again",
     "aws_s3_account_public_access_block": _NOT_THERE,
     "aws_securityhub_account": "moto makes it and cannot set it",
+    "aws_securityhub_finding_aggregator": _NOT_THERE,
+    "aws_securityhub_standards_subscription": _NOT_THERE,
 }
 """Reason by the provider's type."""

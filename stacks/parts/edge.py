@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pulumi
+
 from components.addressing import TierPlan
 from components.edge import Edge, Guard, PublicName, Targets
+from components.ip_blocker import IpBlocker, Log, Sentence, Source
 from components.serving import Entrance
 from components.waf_rules import Limits
 from stacks.parts.foundation import Foundation
@@ -49,6 +54,48 @@ def edge_of(base: Foundation) -> Edge:
         region=base.home_region,
         resource_prefix=base.prefix,
         opts=base.regions.at_home,
+    )
+
+
+SENTENCE = Sentence(refusals=20, window_minutes=5, block_minutes=60, longest_block_minutes=7 * 24 * 60)
+"""A browser that misbehaves is refused a few times in five minutes; the second hour is two, the longest is a week."""
+
+
+def ip_blocker_of(base: Foundation, edge: Edge) -> IpBlocker:
+    """Build what blocks who keeps being refused; nobody of ours can be, nor who may use the bastion."""
+    settings = base.settings
+    return IpBlocker(
+        f"{base.prefix}-ip-blocker",
+        source=Source(code=_program("ip_blocker"), handler="services.ip_blocker.handler.handler"),
+        block_sets=edge.web_acl.block_sets,
+        log=Log(group_name=edge.web_acl.log_group_name, group_arn=edge.web_acl.log_group_arn),
+        never_blocked_cidrs=[
+            *settings.edge.own_cidrs,
+            *settings.edge.monitor_cidrs,
+            *settings.bastion.allowed_cidrs,
+        ],
+        sentence=SENTENCE,
+        key_arn=base.keys.platform_arn,
+        logs_key_arn=base.keys.logs_arn,
+        log_group_name=f"/{base.prefix}/services/ip-blocker",
+        log_retention_days=settings.retention.log_days,
+        alarm_topic_arn=base.alerts.arn,
+        permissions_boundary_arn=base.roles.boundary_arn,
+        account_id=settings.account_id,
+        region=base.home_region,
+        opts=base.regions.at_home,
+    )
+
+
+def _program(service: str) -> pulumi.AssetArchive:
+    """Return the modules of a service as a function's archive; Lambda's own runtime brings boto3."""
+    folder = Path(__file__).resolve().parents[2] / "services"
+    files = [folder / "__init__.py", *sorted((folder / service).glob("*.py"))]
+    return pulumi.AssetArchive(
+        {
+            str(path.relative_to(folder.parent)): pulumi.FileAsset(str(path.relative_to(folder.parent)))
+            for path in files
+        }
     )
 
 

@@ -1,0 +1,1 @@
+"""Blocks addresses that the web ACL keeps refusing, and lets them go again."""

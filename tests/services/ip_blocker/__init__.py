@@ -1,0 +1,1 @@
+"""The IP blocker, on an emulated DynamoDB and WAF."""
