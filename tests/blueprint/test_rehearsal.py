@@ -97,10 +97,10 @@ def test_an_assertion_that_cannot_look_does_not_hold() -> None:
 
 @needs_provider
 def test_a_kind_that_nobody_counts_fails_the_rehearsal(fork: Path) -> None:
-    (fork / "__main__.py").write_text(SMALL + "aws.sqs.Queue('queue', opts=at)\n")
+    (fork / "__main__.py").write_text(SMALL + "aws.ecs.Cluster('cluster', opts=at)\n")
     _, found, _ = rehearse("dev", root=fork)
     assert found["failed"]["assert"] == [
-        "aws:sqs/queue:Queue: the inventory does not count it; give it a row in inventory.py"
+        "aws:ecs/cluster:Cluster: the inventory does not count it; give it a row in inventory.py"
     ]
 
 
