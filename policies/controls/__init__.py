@@ -5,6 +5,7 @@ from __future__ import annotations
 from controls import (
     acc,
     dat,
+    edg,
     eks,
     eks_access,
     eks_admission,
@@ -36,6 +37,7 @@ _MODULES = (
     eks_signatures,
     gpu,
     gpu_training,
+    edg,
     res,
 )
 

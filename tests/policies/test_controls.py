@@ -9,6 +9,7 @@ from controls import CATALOGUE
 from tests.policies import (
     case_acc,
     case_dat,
+    case_edg,
     case_eks,
     case_eks_inside,
     case_eks_pods,
@@ -29,6 +30,7 @@ CASES: list[Case] = [
         case_iam,
         case_key,
         case_dat,
+        case_edg,
         case_sto,
         case_eks,
         case_eks_pods,
