@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controls import (
     acc,
+    aud,
     dat,
     edg,
     eks,
@@ -17,6 +18,7 @@ from controls import (
     iam,
     key,
     net,
+    red,
     res,
     sto,
 )
@@ -38,6 +40,8 @@ _MODULES = (
     gpu,
     gpu_training,
     edg,
+    aud,
+    red,
     res,
 )
 

@@ -8,6 +8,7 @@ from blueprint.pack import RunningPack
 from controls import CATALOGUE
 from tests.policies import (
     case_acc,
+    case_aud,
     case_dat,
     case_edg,
     case_eks,
@@ -17,6 +18,7 @@ from tests.policies import (
     case_iam,
     case_key,
     case_net,
+    case_red,
     case_res,
     case_sto,
 )
@@ -31,6 +33,8 @@ CASES: list[Case] = [
         case_key,
         case_dat,
         case_edg,
+        case_aud,
+        case_red,
         case_sto,
         case_eks,
         case_eks_pods,
