@@ -149,6 +149,9 @@ _IDENTIFIERS: dict[str, tuple[str, ...]] = {
     "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
     "aws:eks/cluster:Cluster": ("name", "arn", "id"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("name", "arn", "id"),
+    "aws:cloudwatch/eventRule:EventRule": ("name", "arn"),
+    "aws:backup/vault:Vault": ("name", "arn"),
+    "aws:backup/restoreTestingPlan:RestoreTestingPlan": ("name", "arn"),
 }
 
 
