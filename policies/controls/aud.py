@@ -125,13 +125,9 @@ def reads_and_writes_are_recorded(trail: Resource) -> Outcomes:
 
 
 def _selects_objects(selector: Node) -> bool:
-    fields = {each.switch("field"): each for each in selector.items("fieldSelectors")}
+    fields = {each.word("field"): each for each in selector.items("fieldSelectors")}
     kind = fields.get("resources.type")
-    return (
-        kind is not None
-        and "AWS::S3::Object" in kind.switch("equals", absent=[])
-        and "readOnly" not in fields
-    )
+    return kind is not None and "AWS::S3::Object" in _values(kind) and "readOnly" not in fields
 
 
 @catalogue.stack(
@@ -149,6 +145,10 @@ def logs_are_kept(group: Resource, stack: Stack) -> Outcomes:
     days = group.number("retentionInDays")
     if 0 < days < stack.declared.floors.log_retention_days:
         yield group.violation("retentionInDays", "is shorter than the profile asks")
+
+
+def _values(field: Node) -> list[str]:
+    return [text for _, text in field.texts("equals")]
 
 
 _FEATURES = ("S3_DATA_EVENTS", "EKS_AUDIT_LOGS", "RDS_LOGIN_EVENTS", "EBS_MALWARE_PROTECTION")
@@ -169,7 +169,7 @@ def attacks_are_looked_for(stack: Stack) -> Outcomes:
         if detector.switch("enable", absent=True) is not True:
             yield stack_violation("has a GuardDuty detector that is off")
         on = {
-            feature.switch("name")
+            feature.word("name")
             for feature in stack.referrers(detector, "detectorId", FEATURE)
             if feature.switch("status") == "ENABLED"
         }
@@ -222,7 +222,7 @@ _QUESTIONS: Mapping[str, tuple[str, ...]] = {
 )
 def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
     heard = {
-        (alarm.reference("namespace"), alarm.reference("metricName"))
+        (str(alarm.reference("namespace")), str(alarm.reference("metricName")))
         for alarm in stack.of(ALARM)
         if alarm.has("alarmActions")
     }
@@ -230,8 +230,8 @@ def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
         filter_.word("pattern")
         for filter_ in stack.of(METRIC_FILTER)
         if (
-            filter_.reference("metricTransformation.namespace"),
-            filter_.reference("metricTransformation.name"),
+            str(filter_.reference("metricTransformation.namespace")),
+            str(filter_.reference("metricTransformation.name")),
         )
         in heard
     ]

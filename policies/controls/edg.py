@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from machinery.control import HIGH, MEDIUM, Catalogue, References
 from machinery.documents import statements
+from machinery.manifests import mapping
 from machinery.stack import Stack
 from machinery.subject import Node, Outcomes, Resource, Violation, per_item
 
@@ -92,11 +93,11 @@ def _limit(acl: Resource) -> int:
 
 
 def _blocks(rule: Node) -> bool:
-    return rule.has("action") and "block" in rule.switch("action")
+    return "block" in mapping(rule, "action")
 
 
 def _allows(rule: Node) -> bool:
-    return rule.has("action") and "allow" in rule.switch("action")
+    return "allow" in mapping(rule, "action")
 
 
 @catalogue.stack(
@@ -109,7 +110,7 @@ def _allows(rule: Node) -> bool:
 )
 def managed_groups_refuse(acl: Resource, stack: Stack) -> Outcomes:
     groups = {
-        rule.switch("statement.managedRuleGroupStatement.name"): rule
+        rule.word("statement.managedRuleGroupStatement.name"): rule
         for rule in acl.items("rules")
         if rule.switch("statement.managedRuleGroupStatement.vendorName", absent="") == "AWS"
     }
@@ -122,11 +123,11 @@ def managed_groups_refuse(acl: Resource, stack: Stack) -> Outcomes:
 
 
 def _refuses(rule: Node, group: str) -> Outcomes:
-    if not rule.has("overrideAction") or "none" not in rule.switch("overrideAction"):
+    if "none" not in mapping(rule, "overrideAction"):
         yield rule.violation("overrideAction", f"only counts what {group} would refuse")
     managed = rule.part("statement.managedRuleGroupStatement")
     for override in managed.items("ruleActionOverrides"):
-        weakened = not {"block", "captcha", "challenge"} & set(override.switch("actionToUse"))
+        weakened = not {"block", "captcha", "challenge"} & set(mapping(override, "actionToUse"))
         # Where uploads are expected, a rule of one's own bounds bodies (EDG-08).
         if weakened and override.switch("name") != "SizeRestrictions_BODY":
             yield override.violation("actionToUse", f"lets through what a rule of {group} would refuse")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from machinery.control import HIGH, MEDIUM, Catalogue, References
 from machinery.manifests import Manifest, each, mapping, objects
@@ -38,11 +37,11 @@ VOLUME = "aws:ebs/volume:Volume"
 )
 def data_is_backed_up(resource: Resource, stack: Stack) -> Outcomes:
     wanted = [
-        (tag.switch("key"), tag.switch("value"))
+        (tag.word("key"), tag.word("value"))
         for selection in stack.of(SELECTION)
         for tag in selection.items("selectionTags")
     ]
-    said: Mapping[str, Any] = resource.switch("tags", absent={}) or {}
+    said = mapping(resource, "tags")
     if not any(said.get(key) == value for key, value in wanted):
         yield resource.violation("tags", "name no backup plan's selection")
 
@@ -116,7 +115,7 @@ def failed_backups_are_heard(plan: Resource, stack: Stack) -> Outcomes:
         for rule in stack.of(EVENT_RULE)
     )
     by_vault = any(
-        "BACKUP_JOB_FAILED" in notifications.switch("backupVaultEvents", absent=[])
+        "BACKUP_JOB_FAILED" in [text for _, text in notifications.texts("backupVaultEvents")]
         for notifications in stack.of(NOTIFICATIONS)
     )
     if not by_event and not by_vault:
@@ -142,7 +141,7 @@ def _survives(deployment: Manifest, stack: Stack) -> Outcomes:
     if deployment.number("spec.replicas", absent=1) < 2:
         yield deployment.violation("spec.replicas", "is one, so a machine that fails takes the service along")
     spread = {
-        constraint.switch("topologyKey")
+        constraint.word("topologyKey")
         for constraint in deployment.items("spec.template.spec.topologySpreadConstraints")
     }
     if "topology.kubernetes.io/zone" not in spread:

@@ -90,7 +90,8 @@ def rules() -> list[Rule]:
 
 
 def acl(change: Change | None = None, *, tags: dict[str, str] | None = None, fills: bool = True) -> Any:
-    said = copy.copy(rules())
+    said: Any = copy.copy(rules())
+    visible: Any = VISIBLE
     if change:
         change(said)
     if fills:
@@ -110,7 +111,7 @@ def acl(change: Change | None = None, *, tags: dict[str, str] | None = None, fil
         scope="REGIONAL",
         default_action={"allow": {}},
         rules=said,
-        visibility_config=VISIBLE,  # type: ignore[arg-type]
+        visibility_config=visible,
         tags=tags or {},
     )
 

@@ -129,6 +129,13 @@ def service(
         )
 
 
+UNBOUNDED: tuple[dict[str, Any], ...] = (
+    {"budget": None},
+    {"budget": {"app": "other"}},
+    {"budget": {}},
+    {"place": "other"},
+)
+
 CASES = [
     Case(
         control="RED-01",
@@ -217,6 +224,6 @@ CASES = [
             violating=lambda change=change: service(**change),  # type: ignore[misc]
             mentions="no disruption budget",
         )
-        for change in ({"budget": None}, {"budget": {"app": "other"}}, {"budget": {}}, {"place": "other"})
+        for change in UNBOUNDED
     ),
 ]
