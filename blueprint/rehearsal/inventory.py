@@ -93,12 +93,12 @@ ROWS = (
     Row("logs", "describe_log_groups", "logGroups", "logGroupName"),
     Row("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     Row("logs", "describe_metric_filters", "metricFilters", "filterName"),
-    Row("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     Row("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
     Row("rds", "describe_db_snapshots", "DBSnapshots", "DBSnapshotIdentifier"),
     Row("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
     Row("rds", "describe_db_parameter_groups", "DBParameterGroups", "DBParameterGroupName"),
     Row("s3", "list_buckets", "Buckets", "Name", everywhere=True),
+    Row("scheduler", "list_schedule_groups", "ScheduleGroups", "Arn"),
     Row("scheduler", "list_schedules", "Schedules", "Arn"),
     Row("secretsmanager", "list_secrets", "SecretList", "Name"),
     Row("sns", "list_topics", "Topics", "TopicArn"),
@@ -150,6 +150,7 @@ SETTINGS = frozenset(
         "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration",
         "aws:iam/accountPasswordPolicy:AccountPasswordPolicy",
         "aws:inspector2/enabler:Enabler",
+        "aws:macie2/account:Account",
     }
 )
 """Settings of the account: they go back to AWS's own, and there is nothing that could be left."""
