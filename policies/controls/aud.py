@@ -14,6 +14,7 @@ catalogue = Catalogue()
 TRAIL = "aws:cloudtrail/trail:Trail"
 BUCKET = "aws:s3/bucket:Bucket"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 OBJECT_LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 DATABASE = "aws:rds/instance:Instance"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -32,6 +33,8 @@ STANDARD = "aws:securityhub/standardsSubscription:StandardsSubscription"
 RECORDER_STATUS = "aws:cfg/recorderStatus:RecorderStatus"
 DELIVERY_CHANNEL = "aws:cfg/deliveryChannel:DeliveryChannel"
 QUERY_LOGS = "aws:route53/resolverQueryLogConfigAssociation:ResolverQueryLogConfigAssociation"
+MACIE = "aws:macie2/account:Account"
+CLASSIFICATION = "aws:macie2/classificationJob:ClassificationJob"
 WORKGROUP = "aws:athena/workgroup:Workgroup"
 
 _WORTH_A_TRAIL = (BUCKET, DATABASE, CLUSTER, VPC)
@@ -178,11 +181,14 @@ def attacks_are_looked_for(stack: Stack) -> Outcomes:
                 yield stack_violation(f"has a GuardDuty detector without {name}")
 
 
+_STANDARDS = ("aws-foundational-security-best-practices", "cis-aws-foundations-benchmark")
+
+
 @catalogue.stack(
     "AUD-06",
-    "Security Hub compares the account with FSBP and CIS; Config records and delivers",
+    "Security Hub compares the account with FSBP, CIS and what the profile names; Config records and delivers",
     severity=MEDIUM,
-    remedy="Add an aws.securityhub.Account with both StandardsSubscriptions, an enabled aws.cfg.RecorderStatus and a DeliveryChannel.",
+    remedy="Add an aws.securityhub.Account with a StandardsSubscription for each, an enabled aws.cfg.RecorderStatus and a DeliveryChannel.",
     references=References(cis=["3.3"], fsbp=["Config.1"], nist=["CA-7", "CM-8"]),
 )
 def posture_is_watched(stack: Stack) -> Outcomes:
@@ -191,7 +197,7 @@ def posture_is_watched(stack: Stack) -> Outcomes:
     if not stack.of(HUB):
         yield stack_violation("does not use Security Hub")
     standards = " ".join(str(each.reference("standardsArn", absent="")) for each in stack.of(STANDARD))
-    for standard in ("aws-foundational-security-best-practices", "cis-aws-foundations-benchmark"):
+    for standard in (*_STANDARDS, *stack.declared.floors.standards):
         if standard not in standards:
             yield stack_violation(f"does not compare itself with {standard}")
     if not any(status.switch("isEnabled", absent=False) is True for status in stack.of(RECORDER_STATUS)):
@@ -302,3 +308,26 @@ def _answers_in_private(workgroup: Node) -> Outcomes:
     encryption = "configuration.resultConfiguration.encryptionConfiguration.encryptionOption"
     if workgroup.switch(encryption, absent="") not in ("SSE_KMS", "CSE_KMS"):
         yield workgroup.violation(encryption, "leaves answers without a key of ours")
+
+
+@catalogue.stack(
+    "AUD-11",
+    "Where the profile is about persons, data buckets are searched for personal data",
+    severity=MEDIUM,
+    on=BUCKET,
+    remedy="Add an aws.macie2.Account with status ENABLED, and a scheduled aws.macie2.ClassificationJob that names the bucket.",
+    references=References(fsbp=["Macie.1", "Macie.2"], nist=["RA-5", "SI-4"]),
+)
+def personal_data_is_looked_for(bucket: Resource, stack: Stack) -> Outcomes:
+    if not stack.declared.floors.classified or bucket.switch("tags.data-domain") != "data":
+        return
+    # A replica holds what its source holds, and is paid for once.
+    if stack.referrers(bucket, "rules", REPLICATION) or stack.referrers(
+        bucket, "replicationConfiguration", BUCKET
+    ):
+        return
+    if not any(account.switch("status", absent="ENABLED") == "ENABLED" for account in stack.of(MACIE)):
+        yield bucket.violation("", "is in an account that does not use Macie")
+    jobs = stack.referrers(bucket, "s3JobDefinition", CLASSIFICATION)
+    if not any(job.switch("jobType") == "SCHEDULED" for job in jobs):
+        yield bucket.violation("", "may hold personal data that nobody looks for")

@@ -18,6 +18,7 @@ LOCK = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 RESTORE_PLAN = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
 RESTORE_SELECTION = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
 NOTIFICATIONS = "aws:backup/vaultNotifications:VaultNotifications"
+FRAMEWORK = "aws:backup/framework:Framework"
 EVENT_RULE = "aws:cloudwatch/eventRule:EventRule"
 EVENT_TARGET = "aws:cloudwatch/eventTarget:EventTarget"
 
@@ -157,3 +158,30 @@ def _bounds(deployment: Manifest, stack: Stack) -> Iterator[bool]:
         selected = mapping(budget, "spec.selector.matchLabels")
         same = objects(stack).place(budget) == place
         yield same and bool(selected) and selected.items() <= labels.items()
+
+
+@catalogue.stack(
+    "RED-07",
+    "The recovery objectives are stated, and AWS watches day by day whether they are met",
+    severity=MEDIUM,
+    on=PLAN,
+    remedy="Add an aws.backup.Framework with BACKUP_LAST_RECOVERY_POINT_CREATED (how old the newest backup may be) and RESTORE_TIME_FOR_RESOURCES_MEET_TARGET (how long a restore may take), each with its number.",
+    references=References(nist=["CP-2", "CP-9", "CP-10"], hipaa=["164.308(a)(7)(ii)(B)"]),
+)
+def objectives_are_watched(plan: Resource, stack: Stack) -> Outcomes:
+    stated = {
+        control.word("name"): control.items("inputParameters")
+        for framework in stack.of(FRAMEWORK)
+        for control in framework.items("controls")
+    }
+    for name, parameter, said in _OBJECTIVES:
+        values = [each.word("value") for each in stated.get(name, ()) if each.word("name") == parameter]
+        if not any(value.isdecimal() and int(value) > 0 for value in values):
+            yield plan.violation("", f"states no {said} that is watched")
+
+
+_OBJECTIVES = (
+    ("BACKUP_LAST_RECOVERY_POINT_CREATED", "recoveryPointAgeValue", "recovery point objective"),
+    ("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET", "maxRestoreTime", "recovery time objective"),
+)
+"""Control and parameter of AWS Backup Audit Manager that hold each objective."""

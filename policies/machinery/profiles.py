@@ -28,7 +28,14 @@ class Floors:
     nat_per_zone: bool = False
     replicated_buckets: bool = False
     deletion_protection: bool = True
+    classified: bool = False
+    """Somebody looks through the data buckets for personal data (Macie)."""
+    standards: tuple[str, ...] = ()
+    """What Security Hub holds the account against, beside FSBP and CIS, as its ARNs name it."""
 
+
+_NIST = ("nist-800-53",)
+_PCI = ("pci-dss",)
 
 _REGULATED = Floors(
     log_retention_days=365,
@@ -37,24 +44,33 @@ _REGULATED = Floors(
     standby_database=True,
     nat_per_zone=True,
     replicated_buckets=True,
+    classified=True,
 )
 
 _PROFILES: dict[str, Floors] = {
     "baseline": Floors(),
-    # 45 CFR 164.316(b)(2)(i): documentation is kept for six years.
-    "hipaa": replace(_REGULATED, log_retention_days=2192, audit_lock_days=2192),
+    # 45 CFR 164.316(b)(2)(i): documentation is kept for six years. NIST SP 800-66r2, appendix D, says the Security
+    # Rule in terms of SP 800-53.
+    "hipaa": replace(_REGULATED, log_retention_days=2192, audit_lock_days=2192, standards=_NIST),
     # PCI DSS 4.0, 10.5.1: audit trail history for at least twelve months.
-    "pci": _REGULATED,
+    "pci": replace(_REGULATED, standards=_PCI),
     # The GDPR names no number; twelve months let an investigation look back a year (article 33).
     "gdpr": _REGULATED,
     # SEC 17a-4(b) and (f): six years, in a form that nobody can rewrite or erase.
     "finance": replace(_REGULATED, log_retention_days=2192, audit_lock_days=2192, lock_mode="COMPLIANCE"),
     # 34 CFR 99.32: the record of disclosures is kept as long as the education record; a year is the floor.
     "education": _REGULATED,
-    # OMB M-21-31: twelve months active and eighteen cold, thirty in all; 1096 is CloudWatch's next step.
-    "government": replace(_REGULATED, log_retention_days=1096, audit_lock_days=1096, lock_mode="COMPLIANCE"),
-    # NERC CIP evidence retention: three calendar years.
-    "energy": replace(_REGULATED, log_retention_days=1096, audit_lock_days=1096),
+    # OMB M-21-31: twelve months active and eighteen cold, thirty in all; 1096 is CloudWatch's next step. FedRAMP's
+    # baselines are those of SP 800-53.
+    "government": replace(
+        _REGULATED,
+        log_retention_days=1096,
+        audit_lock_days=1096,
+        lock_mode="COMPLIANCE",
+        standards=_NIST,
+    ),
+    # NERC CIP evidence retention: three calendar years. What it guards are systems, not persons.
+    "energy": replace(_REGULATED, log_retention_days=1096, audit_lock_days=1096, classified=False),
 }
 
 STRICTEST = Floors(
@@ -67,6 +83,8 @@ STRICTEST = Floors(
     standby_database=True,
     nat_per_zone=True,
     replicated_buckets=True,
+    classified=True,
+    standards=_NIST,
 )
 
 

@@ -193,3 +193,13 @@ def service_of_a_single_pod(name: str) -> None:
         "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "api", "image": "x"}]}},
     }
     k8s.apps.v1.Deployment(name, metadata={"name": name, "namespace": "careless"}, spec=spec)
+
+
+@mistake("RED-07")
+def objectives_that_nobody_wrote_down(name: str) -> None:
+    aws.backup.Plan(name, rules=[DAILY])
+
+
+@mistake("AUD-11")
+def patients_in_a_bucket_that_nobody_searches(name: str) -> None:
+    aws.s3.Bucket(name, tags={"data-domain": "data"})

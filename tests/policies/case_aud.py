@@ -165,6 +165,30 @@ def workgroup(option: str | None = "SSE_KMS", *, made: bool = True, enforced: bo
 
 HIPAA = {"profile": "hipaa"}
 
+
+def personal(*, status: str = "ENABLED", job: str = "SCHEDULED", other: bool = False) -> None:
+    made = aws.s3.Bucket("bucket", tags={"data-domain": "data"})
+    aws.macie2.Account("macie", status=status)
+    aws.macie2.ClassificationJob(
+        "job",
+        job_type=job,
+        s3_job_definition={
+            "bucket_definitions": [{"account_id": ACCOUNT, "buckets": ["other"] if other else [made.bucket]}]
+        },
+    )
+
+
+def copied_data() -> None:
+    copy = aws.s3.Bucket("copy", tags={"data-domain": "data"})
+    destination: Any = {"bucket": copy.arn}
+    aws.s3.BucketReplicationConfig(
+        "replication",
+        bucket="bucket",
+        role=f"arn:aws:iam::{ACCOUNT}:role/copies",
+        rules=[{"status": "Enabled", "destination": destination}],
+    )
+
+
 CASES = [
     Case(control="AUD-01", compliant=recorded, violating=bucket, mentions="has no trail"),
     *(
@@ -338,5 +362,39 @@ CASES = [
         compliant=workgroup,
         violating=lambda: workgroup(enforced=False),
         mentions="is off",
+    ),
+    *(
+        Case(
+            control="AUD-06",
+            compliant=lambda standard=standard: posture(standards=(*STANDARDS, standard)),  # type: ignore[misc]
+            violating=posture,
+            mentions=mentions,
+            tags={"profile": profile},
+        )
+        for profile, standard, mentions in (
+            ("hipaa", "nist-800-53/v/5.0.0", "nist-800-53"),
+            ("pci", "pci-dss/v/4.0.1", "pci-dss"),
+        )
+    ),
+    *(
+        Case(
+            control="AUD-11",
+            compliant=personal,
+            violating=lambda change=change: personal(**change),  # type: ignore[misc]
+            mentions=mentions,
+            tags=HIPAA,
+        )
+        for change, mentions in (
+            ({"status": "PAUSED"}, "does not use Macie"),
+            ({"job": "ONE_TIME"}, "nobody looks for"),
+            ({"other": True}, "nobody looks for"),
+        )
+    ),
+    Case(
+        control="AUD-11",
+        compliant=copied_data,
+        violating=lambda: aws.s3.Bucket("bucket", tags={"data-domain": "data"}),
+        mentions="does not use Macie",
+        tags=HIPAA,
     ),
 ]

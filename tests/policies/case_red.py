@@ -103,6 +103,22 @@ def notified(event: str) -> None:
     )
 
 
+WATCHED = (
+    ("BACKUP_LAST_RECOVERY_POINT_CREATED", "recoveryPointAgeValue"),
+    ("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET", "maxRestoreTime"),
+)
+
+
+def watched(*, without: str = "", value: str = "24") -> None:
+    plan()
+    controls: Any = [
+        {"name": name, "input_parameters": [{"name": parameter, "value": value}]}
+        for name, parameter in WATCHED
+        if name != without
+    ]
+    aws.backup.Framework("objectives", name="objectives", controls=controls)
+
+
 def service(
     replicas: int | None = 2,
     *,
@@ -225,5 +241,18 @@ CASES = [
             mentions="no disruption budget",
         )
         for change in UNBOUNDED
+    ),
+    *(
+        Case(
+            control="RED-07",
+            compliant=watched,
+            violating=lambda change=change: watched(**change),  # type: ignore[misc]
+            mentions=mentions,
+        )
+        for change, mentions in (
+            ({"without": WATCHED[0][0]}, "recovery point objective"),
+            ({"without": WATCHED[1][0]}, "recovery time objective"),
+            ({"value": "0"}, "recovery point objective"),
+        )
     ),
 ]

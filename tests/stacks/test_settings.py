@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from blueprint.environments import ROOT, configuration
+from components.detectors import STANDARDS
 from stacks.errors import SettingsError
 from stacks.profiles import PROFILES
 from stacks.reading import parse
@@ -369,6 +370,9 @@ def test_the_pack_has_the_same_floors_and_regions() -> None:
         assert (floors.log_retention_days, floors.audit_lock_days) == (profile.log_days, profile.audit_days)
         assert floors.backup_retention_days == profile.backup_days
         assert floors.lock_mode == profile.lock_mode
+        assert floors.classified == profile.classified
+        beyond = {STANDARDS[each] for each in profile.standards if each not in ("fsbp", "cis")}
+        assert {standard.split("/")[0] for standard in beyond} == set(floors.standards)
         assert (
             floors.standby_database == floors.nat_per_zone == floors.replicated_buckets == profile.redundant
         )
