@@ -1,0 +1,1 @@
+"""The data-access API: the only door to the database."""

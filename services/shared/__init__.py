@@ -1,0 +1,1 @@
+"""What services have in common: errors, tokens, the audit chain, addresses, keys."""
