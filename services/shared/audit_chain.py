@@ -36,12 +36,16 @@ class Sealer:
     def __init__(self, key: bytes) -> None:
         """Take a new name, so that a restart is a new writer."""
         self._key = key
-        self._writer, self._number = secrets.token_hex(8), 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Become a new writer: after a failure nobody knows whether the last events were kept."""
+        self._writer, self.number = secrets.token_hex(8), 0
 
     def sealed(self, event: Mapping[str, Any]) -> tuple[str, str]:
         """Return the body of an event and its seal."""
-        self._number += 1
-        body = canonical({**event, "writer": self._writer, "number": self._number})
+        self.number += 1
+        body = canonical({**event, "writer": self._writer, "number": self.number})
         return body, seal(self._key, body)
 
 

@@ -50,3 +50,13 @@ END $$;
 REVOKE ALL ON FUNCTION audit.append(text[], text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION audit.append(text[], text[]) TO data_api;
 RESET ROLE;
+
+-- An auditor reads the chain; the service itself need not.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'data_api_auditor') THEN
+        CREATE ROLE data_api_auditor NOLOGIN;
+    END IF;
+END $$;
+GRANT USAGE ON SCHEMA audit TO data_api_auditor;
+GRANT SELECT ON audit.event, audit.head TO data_api_auditor;

@@ -1,0 +1,132 @@
+"""The audit: every access is an event, kept before data leaves and completed after.
+
+``python -m services.data_api.audit verify`` checks the chain (``--shipped FILE`` also against shipped lines).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from services.data_api import settings as configuration
+from services.data_api.database import Database
+from services.shared.audit_chain import Link, Sealer, faults, missing_from
+from services.shared.keys import derived
+from services.shared.problems import Problem, unavailable
+
+KEY_PURPOSE = "audit"
+MOST_PER_APPEND = 256
+
+
+class Audit:
+    """Appends events to the chain in the database, then ships them as lines; many at once cost one commit."""
+
+    def __init__(self, database: Database, key: bytes, stream: TextIO | int = 1) -> None:
+        """Take the database, the sealing key and the file descriptor (or stream) to ship to."""
+        self._database, self._sealer = database, Sealer(key)
+        self._descriptor = stream if isinstance(stream, int) else stream.fileno()
+        self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[None]]] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._unshipped: list[bytes] = []
+
+    async def write(self, event: Mapping[str, Any]) -> None:
+        """Return once the event is kept and shipped.
+
+        Raises:
+            Problem: 503, it could not be: nothing may be served.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(({**event, "time": datetime.now(UTC).isoformat()}, done))
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send())
+        await asyncio.shield(done)
+
+    async def _send(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST_PER_APPEND], self._waiting[MOST_PER_APPEND:]
+            error: Exception | None = None
+            try:
+                await self._append([event for event, _ in batch])
+            except Exception as raised:  # noqa: BLE001 - whatever it is, the callers are refused
+                error = raised
+            for _, done in batch:
+                if done.done():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(unavailable("The audit cannot be written."))
+                    done.exception()  # the caller may have left
+
+    async def _append(self, events: Sequence[Mapping[str, Any]]) -> None:
+        # What was kept and could not be shipped goes first: shipping is as ordered and whole as the table.
+        await self._ship()
+        try:
+            sealed = [self._sealer.sealed(event) for event in events]
+            async with self._database.connection() as connection:
+                rows = await connection.fetch(
+                    "SELECT * FROM audit.append($1, $2)", [body for body, _ in sealed], [seal for _, seal in sealed]
+                )
+        except Exception:
+            # Whether the events were kept is unknown: a new writer leaves no gap in the numbers.
+            self._sealer.renew()
+            raise
+        for (body, seal), row in zip(sealed, rows, strict=True):
+            line = {**json.loads(body), "seal": seal, "sequence": row["at"], "link": row["hash"]}
+            self._unshipped.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        await self._ship()
+
+    async def _ship(self) -> None:
+        if self._unshipped:
+            await asyncio.to_thread(self._write_lines)
+
+    def _write_lines(self) -> None:
+        while self._unshipped:
+            written = os.write(self._descriptor, self._unshipped[0])
+            if written < len(self._unshipped[0]):
+                self._unshipped[0] = self._unshipped[0][written:]
+            else:
+                self._unshipped.pop(0)
+
+
+async def verify(database: Database, key: bytes, shipped: Path | None) -> list[str]:
+    """Return what is wrong with the chain that is kept, against its head and the shipped lines."""
+    async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+        rows = await connection.fetch("SELECT sequence, body, seal, link FROM audit.event ORDER BY sequence")
+        head = await connection.fetchrow("SELECT sequence, link FROM audit.head")
+    links = [Link(sequence=r["sequence"], body=r["body"], seal=r["seal"], link=r["link"]) for r in rows]
+    found = faults(links, key, head=(head["sequence"], head["link"]) if head else (0, ""))
+    if shipped is not None:
+        with shipped.open() as lines:
+            found += missing_from(links, lines)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the chain with a login that may read it; exit with 1 if it is not whole."""
+    parser = argparse.ArgumentParser(prog="python -m services.data_api.audit")
+    parser.add_argument("command", choices=["verify"])
+    parser.add_argument("--shipped", type=Path, help="JSON lines that the service shipped")
+    asked = parser.parse_args(arguments)
+    try:
+        settings = configuration.read(os.environ)
+        key = derived(configuration.secret(settings, "pseudonym_secret"), KEY_PURPOSE)
+        found = asyncio.run(verify(Database(settings), key, asked.shipped))
+    except (configuration.SettingsError, Problem, OSError) as error:
+        sys.stderr.write(f"audit: {error}\n")
+        return 2
+    for line in found:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write("the audit is whole\n" if not found else f"{len(found)} faults\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""Limits of one caller: a token bucket for the rate, a place for each query under way, sizes and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.data_api.settings import Limits
+from services.shared.problems import Problem
+
+MOST_KEPT = 10_000
+"""Callers whose buckets are remembered; the longest unseen is forgotten, with a full bucket."""
+
+
+class Buckets:
+    """A token bucket for each caller."""
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Say how fast and how much at once."""
+        self._rate, self._burst, self._clock = per_second, burst, clock
+        self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, who: str) -> None:
+        """Take one token.
+
+        Raises:
+            Problem: 429, the bucket is empty.
+        """
+        now = self._clock()
+        tokens, seen = self._kept.pop(who, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - seen) * self._rate)
+        self._kept[who] = (max(tokens - 1, tokens if tokens < 1 else 0), now)
+        if len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        if tokens < 1:
+            raise Problem(429, "too-many-requests", "Too many requests; slow down.", headers={"Retry-After": "1"})
+
+
+class Places:
+    """How many queries of one caller run at once."""
+
+    def __init__(self, most: int) -> None:
+        """Say how many."""
+        self._most = most
+        self._taken: dict[str, int] = {}
+
+    @contextmanager
+    def one(self, who: str) -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            Problem: 429, all are taken.
+        """
+        if self._taken.get(who, 0) >= self._most:
+            raise Problem(
+                429, "too-many-queries", "Too many queries of yours run already.", headers={"Retry-After": "1"}
+            )
+        self._taken[who] = self._taken.get(who, 0) + 1
+        try:
+            yield
+        finally:
+            self._taken[who] -= 1
+            if not self._taken[who]:
+                del self._taken[who]
+
+
+class Patience:
+    """Refuses bodies that are too large or too slow, and leaves clients that do not read (ASGI middleware)."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        """Wrap an app."""
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass messages on, counted and timed."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        size = 0
+        ended = False
+
+        async def limited_receive() -> Message:
+            nonlocal size, ended
+            if ended:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self._limits.slow_client_seconds)
+            except TimeoutError:
+                raise Problem(408, "too-slow", "The request's body came too slowly.") from None
+            size += len(message.get("body", b""))
+            ended = not message.get("more_body", False)
+            if size > self._limits.body_bytes:
+                raise Problem(413, "too-large", "The request's body is too large.")
+            return message
+
+        async def limited_send(message: Message) -> None:
+            # uvicorn waits here while the client does not read.
+            await asyncio.wait_for(send(message), self._limits.slow_client_seconds)
+
+        await self._app(scope, limited_receive, limited_send)
