@@ -35,6 +35,7 @@ class Audit:
         self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._unshipped: list[bytes] = []
+        self._later: set[asyncio.Task[None]] = set()
 
     async def write(self, event: Mapping[str, Any]) -> None:
         """Return once the event is kept and shipped.
@@ -48,13 +49,33 @@ class Audit:
             self._sender = asyncio.create_task(self._send())
         await asyncio.shield(done)
 
+    def write_later(self, event: Mapping[str, Any]) -> None:
+        """Keep an event as soon as it can be: what was served is completed even while the database is away."""
+        task = asyncio.create_task(self._persist(event))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def flush(self, seconds: float) -> None:
+        """Wait for the events that are under way."""
+        if self._later:
+            await asyncio.wait(self._later, timeout=seconds)
+
+    async def _persist(self, event: Mapping[str, Any]) -> None:
+        pause = 0.05
+        while True:
+            try:
+                return await self.write(event)
+            except Problem:
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
     async def _send(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST_PER_APPEND], self._waiting[MOST_PER_APPEND:]
             error: Exception | None = None
             try:
                 await self._append([event for event, _ in batch])
-            except Exception as raised:  # noqa: BLE001 - whatever it is, the callers are refused
+            except Exception as raised:
                 error = raised
             for _, done in batch:
                 if done.done():
@@ -72,7 +93,9 @@ class Audit:
             sealed = [self._sealer.sealed(event) for event in events]
             async with self._database.connection() as connection:
                 rows = await connection.fetch(
-                    "SELECT * FROM audit.append($1, $2)", [body for body, _ in sealed], [seal for _, seal in sealed]
+                    "SELECT * FROM audit.append($1, $2)",
+                    [body for body, _ in sealed],
+                    [seal for _, seal in sealed],
                 )
         except Exception:
             # Whether the events were kept is unknown: a new writer leaves no gap in the numbers.

@@ -38,7 +38,14 @@ class Policies:
         self._roles: dict[str, list[str]] = yaml.safe_load((folder / "roles.yaml").read_text()) or {}
 
     def allows(
-        self, caller: Caller, action: str, name: str, dataset: Dataset | None, *, purpose: str | None, address: str
+        self,
+        caller: Caller,
+        action: str,
+        name: str,
+        dataset: Dataset | None,
+        *,
+        purpose: str | None,
+        address: str,
     ) -> bool:
         """Decide. A dataset that does not exist is asked about like any other, and then refused."""
         who = {"type": "ServiceAccount", "id": caller.principal}
@@ -52,7 +59,9 @@ class Policies:
             {
                 "uid": what,
                 "attrs": {
-                    "classifications": sorted({c.classification for c in dataset.columns.values()}) if dataset else [],
+                    "classifications": sorted({c.classification for c in dataset.columns.values()})
+                    if dataset
+                    else [],
                     "purposes": dataset.purposes if dataset else [],
                 },
                 "parents": [],
@@ -64,11 +73,19 @@ class Policies:
         }
         if purpose is not None:
             context["purpose"] = purpose
-        asked = {"principal": who, "action": {"type": "Action", "id": action}, "resource": what, "context": context}
+        asked = {
+            "principal": who,
+            "action": {"type": "Action", "id": action},
+            "resource": what,
+            "context": context,
+        }
         decided = cedarpy.is_authorized(asked, self._policies, entities, self._schema)
         # A policy that erred was skipped, and it may have been the one that forbids.
         return dataset is not None and decided.allowed and not decided.diagnostics.errors
 
     def _parents(self, caller: Caller) -> list[dict[str, str]]:
         roles = [role for role, members in self._roles.items() if caller.principal in members]
-        return [{"type": "Namespace", "id": caller.namespace}, *({"type": "Role", "id": role} for role in roles)]
+        return [
+            {"type": "Namespace", "id": caller.namespace},
+            *({"type": "Role", "id": role} for role in roles),
+        ]

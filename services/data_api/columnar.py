@@ -31,7 +31,10 @@ def unpacked(dataset: Dataset, columns: Sequence[str], row: Sequence[Any]) -> di
     parts = iter(row)
     count = next(parts)
     wanted = list(dict.fromkeys([*columns, *dataset.key]))
-    return {name: _column(dataset.columns[name].type, dataset.columns[name].nullable, count, parts) for name in wanted}
+    return {
+        name: _column(dataset.columns[name].type, dataset.columns[name].nullable, count, parts)
+        for name in wanted
+    }
 
 
 def _column(kind: str, nullable: bool, count: int, parts: Any) -> pa.Array:

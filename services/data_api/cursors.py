@@ -38,7 +38,9 @@ class Cursors:
         Raises:
             Problem: 400, the cursor is not ours, was changed, is another caller's or query's, or is too old.
         """
-        wrong = Problem(400, "bad-cursor", "The cursor is not one that this query was given, or it is too old.")
+        wrong = Problem(
+            400, "bad-cursor", "The cursor is not one that this query was given, or it is too old."
+        )
         try:
             sent = base64.b64decode(cursor, altchars=b"-_", validate=True)
             place = json.loads(self._cipher.decrypt(sent[:12], sent[12:], bound_to.encode()))

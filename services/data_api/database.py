@@ -84,7 +84,7 @@ class Database:
         return await asyncio.to_thread(self._iam_token)
 
     def _iam_token(self) -> str:
-        import boto3  # noqa: PLC0415 - half a second that only AWS needs
+        import boto3
 
         s = self._settings
         rds = boto3.client("rds", region_name=s.aws_region)

@@ -108,6 +108,8 @@ class Dataset(_Declared):
     """Columns that are unique together, not null, and indexed: rows come in their order."""
     row_filter: str | None = None
     """A condition in SQL, by whoever declares the dataset."""
+    filter_columns: list[Name] = []
+    """Columns that the row filter reads beside the declared ones; callers never see them."""
     purposes: Annotated[list[str], Field(min_length=1)]
     privacy: Privacy
     budget: Budget
@@ -141,7 +143,9 @@ def load(folder: Path) -> dict[str, Dataset]:
         try:
             dataset = Dataset.model_validate(yaml.safe_load(path.read_text()))
         except (ValidationError, yaml.YAMLError) as error:
-            message = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "is not YAML"}
+            message = (
+                error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "is not YAML"}
+            )
             where = ".".join(str(part) for part in message["loc"])
             raise DeclarationError(f"{path}: {where}: {message['msg']}") from None
         if dataset.name in found:

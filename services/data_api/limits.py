@@ -8,13 +8,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.data_api.settings import Limits
-from services.shared.problems import Problem
+from services.shared.problems import Problem, problem_response
 
 MOST_KEPT = 10_000
 """Callers whose buckets are remembered; the longest unseen is forgotten, with a full bucket."""
+
+
+_CLOSE = {"Connection": "close"}
 
 
 class Buckets:
@@ -38,7 +42,9 @@ class Buckets:
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         if tokens < 1:
-            raise Problem(429, "too-many-requests", "Too many requests; slow down.", headers={"Retry-After": "1"})
+            raise Problem(
+                429, "too-many-requests", "Too many requests; slow down.", headers={"Retry-After": "1"}
+            )
 
 
 class Places:
@@ -58,7 +64,10 @@ class Places:
         """
         if self._taken.get(who, 0) >= self._most:
             raise Problem(
-                429, "too-many-queries", "Too many queries of yours run already.", headers={"Retry-After": "1"}
+                429,
+                "too-many-queries",
+                "Too many queries of yours run already.",
+                headers={"Retry-After": "1"},
             )
         self._taken[who] = self._taken.get(who, 0) + 1
         try:
@@ -81,25 +90,36 @@ class Patience:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        size = 0
-        ended = False
+        try:
+            body = await self._body(receive)
+        except Problem as problem:
+            await problem_response(Request(scope), problem)(scope, receive, send)
+            return
+        replayed = False
 
-        async def limited_receive() -> Message:
-            nonlocal size, ended
-            if ended:
+        async def whole_body() -> Message:
+            nonlocal replayed
+            if replayed:
                 return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), self._limits.slow_client_seconds)
-            except TimeoutError:
-                raise Problem(408, "too-slow", "The request's body came too slowly.") from None
-            size += len(message.get("body", b""))
-            ended = not message.get("more_body", False)
-            if size > self._limits.body_bytes:
-                raise Problem(413, "too-large", "The request's body is too large.")
-            return message
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def limited_send(message: Message) -> None:
             # uvicorn waits here while the client does not read.
             await asyncio.wait_for(send(message), self._limits.slow_client_seconds)
 
-        await self._app(scope, limited_receive, limited_send)
+        await self._app(scope, whole_body, limited_send)
+
+    async def _body(self, receive: Receive) -> bytes:
+        body = b""
+        try:
+            async with asyncio.timeout(self._limits.slow_client_seconds):
+                while True:
+                    message = await receive()
+                    body += message.get("body", b"")
+                    if len(body) > self._limits.body_bytes:
+                        raise Problem(413, "too-large", "The request's body is too large.", headers=_CLOSE)
+                    if not message.get("more_body", False):
+                        return body
+        except TimeoutError:
+            raise Problem(408, "too-slow", "The request's body came too slowly.", headers=_CLOSE) from None

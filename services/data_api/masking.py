@@ -39,13 +39,17 @@ class Masker:
         return pc.floor_temporal(values, unit="year")
 
     def _pseudonyms(self, domain: str, values: pa.Array) -> pa.Array:
-        key = self._keys.get(domain) or self._keys.setdefault(domain, derived(self._secret, f"pseudonym:{domain}"))
+        key = self._keys.get(domain) or self._keys.setdefault(
+            domain, derived(self._secret, f"pseudonym:{domain}")
+        )
         # Each distinct value of a block is computed once.
         encoded = values.dictionary_encode()
         distinct = [str(value).encode() for value in encoded.dictionary.to_pylist()]
         digests = b"".join(hmac.digest(key, value, "sha256")[:16] for value in distinct)
         offsets = np.arange(len(distinct) + 1, dtype=np.int64) * PSEUDONYM_CHARACTERS
         names = pa.Array.from_buffers(
-            pa.large_string(), len(distinct), [None, pa.py_buffer(offsets), pa.py_buffer(digests.hex().encode())]
+            pa.large_string(),
+            len(distinct),
+            [None, pa.py_buffer(offsets), pa.py_buffer(digests.hex().encode())],
         )
         return names.take(encoded.indices)

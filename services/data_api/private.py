@@ -35,7 +35,14 @@ class Aggregate(BaseModel):
 
 @lru_cache(maxsize=512)
 def _measurement(
-    kind: str, lower: float, upper: float, categories: tuple[str, ...], bins: int, at: float, rows: int, milli: int
+    kind: str,
+    lower: float,
+    upper: float,
+    categories: tuple[str, ...],
+    bins: int,
+    at: float,
+    rows: int,
+    milli: int,
 ) -> Any:
     """Return the OpenDP measurement that costs at most ``milli``/1000 when one unit has ``rows`` rows (25 ms to build)."""
     epsilon = milli / 1000
@@ -78,7 +85,9 @@ def _parts(dataset: Dataset, asked: Aggregate) -> list[tuple[Any, int]]:
     rows = dataset.privacy.most_rows
 
     def part(kind: str, milli: int) -> tuple[Any, int]:
-        lower, upper = (column.bounds if column and column.bounds else (0.0, 0.0)) if kind != "count" else (0.0, 0.0)
+        lower, upper = (
+            (column.bounds if column and column.bounds else (0.0, 0.0)) if kind != "count" else (0.0, 0.0)
+        )
         names = tuple(column.categories or ()) if column and kind == "histogram" else ()
         bins = asked.bins if kind == "histogram" else 0
         at = asked.quantile if kind == "quantile" else 0.0
@@ -107,7 +116,9 @@ def check(dataset: Dataset, asked: Aggregate) -> None:
     if column.mask is not None:
         raise bad("masked-column", "A masked column has no aggregates.")
     if column.bounds is None and not (asked.kind == "histogram" and column.categories):
-        raise bad("no-bounds", "The column's declaration has no bounds, so that its aggregate cannot be private.")
+        raise bad(
+            "no-bounds", "The column's declaration has no bounds, so that its aggregate cannot be private."
+        )
     if asked.kind == "mean" and asked.milli_epsilon < 2:
         raise bad("bad-aggregate", "A mean costs two thousandths or more.")
 
@@ -127,7 +138,9 @@ def _sharing_domain(dataset: Dataset, asked: Aggregate) -> list[tuple[Any, int]]
     numbers = (dp.vector_domain(dp.atom_domain(T=float, nan=False)), dp.symmetric_distance())
     counted = numbers >> dp.t.then_count()
     half = dp.binary_search_chain(
-        lambda scale: counted >> dp.m.then_laplace(scale), d_in=dataset.privacy.most_rows, d_out=parts[1][1] / 1000
+        lambda scale: counted >> dp.m.then_laplace(scale),
+        d_in=dataset.privacy.most_rows,
+        d_out=parts[1][1] / 1000,
     )
     return [parts[0], (half, parts[1][1])]
 

@@ -133,7 +133,10 @@ def _typed(value: object, kind: str) -> Any:
 
 
 def where(
-    statement: Statement, dataset: Dataset, conditions: Sequence[Condition], after: Sequence[Any] | None = None
+    statement: Statement,
+    dataset: Dataset,
+    conditions: Sequence[Condition],
+    after: Sequence[Any] | None = None,
 ) -> str:
     """Return the WHERE clause: the declared row filter, the caller's conditions, and the place to go on from."""
     parts = [f"({dataset.row_filter})"] if dataset.row_filter else []
@@ -166,7 +169,11 @@ def table(dataset: Dataset) -> str:
 
 
 def block(
-    dataset: Dataset, columns: Sequence[str], conditions: Sequence[Condition], after: Sequence[Any] | None, rows: int
+    dataset: Dataset,
+    columns: Sequence[str],
+    conditions: Sequence[Condition],
+    after: Sequence[Any] | None,
+    rows: int,
 ) -> tuple[str, list[Any]]:
     """Return the statement of one block of rows, which comes back by columns in one row.
 

@@ -123,7 +123,9 @@ def secret(settings: Settings, name: str) -> bytes:
     secret_id = getattr(settings, f"{name}_id" if name.endswith("secret") else f"{name}_secret_id")
     if not secret_id:
         raise SettingsError(f"{name}: name a file or a secret of AWS Secrets Manager")
-    import boto3  # noqa: PLC0415 - half a second that only AWS needs
+    import boto3
 
-    kept = boto3.client("secretsmanager", region_name=settings.aws_region).get_secret_value(SecretId=secret_id)
+    kept = boto3.client("secretsmanager", region_name=settings.aws_region).get_secret_value(
+        SecretId=secret_id
+    )
     return bytes(kept["SecretBinary"]) if "SecretBinary" in kept else str(kept["SecretString"]).encode()

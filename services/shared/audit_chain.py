@@ -98,7 +98,9 @@ def _number_faults(where: str, body: str, numbers: dict[str, int]) -> list[str]:
         return [f"{where}: is not an event"]
     last, numbers[writer] = numbers.get(writer, 0), number
     if number != last + 1:
-        return [f"{where}: is number {number} of its writer after number {last}: an event was deleted or moved"]
+        return [
+            f"{where}: is number {number} of its writer after number {last}: an event was deleted or moved"
+        ]
     return []
 
 

@@ -50,7 +50,9 @@ def problem_response(_request: Request, problem: Exception) -> JSONResponse:
 
 def unauthenticated(detail: str) -> Problem:
     """Return the answer to a missing or bad token (RFC 6750, section 3)."""
-    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return Problem(
+        401, "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    )
 
 
 def unavailable(detail: str, *, retry_after_seconds: int = 2) -> Problem:

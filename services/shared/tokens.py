@@ -86,7 +86,7 @@ class KeySet:
         try:
             published = await self._fetch()
             keys = {key["kid"]: _usable_key(key) for key in published["keys"] if "kid" in key}
-        except Exception:  # noqa: BLE001 - whatever went wrong, the keys at hand serve until they are too old
+        except Exception:
             return
         self._keys = {kid: key for kid, key in keys.items() if key is not None}
         self._fetched_at = self._clock()
@@ -111,7 +111,13 @@ class TokenVerifier:
     """Turns a bearer token into a caller, or refuses it."""
 
     def __init__(
-        self, keys: KeySet, *, issuer: str, audience: str, leeway_seconds: int = 30, most_life_seconds: int = 86_400
+        self,
+        keys: KeySet,
+        *,
+        issuer: str,
+        audience: str,
+        leeway_seconds: int = 30,
+        most_life_seconds: int = 86_400,
     ) -> None:
         """Say what to accept.
 
@@ -161,7 +167,9 @@ class TokenVerifier:
                 options={"require": ["exp", "nbf", "iat", "iss", "aud", "sub"]},
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            raise unauthenticated("The token is forged, expired, not yet valid, or for somebody else.") from error
+            raise unauthenticated(
+                "The token is forged, expired, not yet valid, or for somebody else."
+            ) from error
         if claims["exp"] - claims["nbf"] > self._most_life + self._leeway:
             raise unauthenticated("The token lives too long.")
         return _service_account(claims["sub"])

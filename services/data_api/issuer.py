@@ -1,0 +1,32 @@
+"""Where the issuer's keys come from: a file, an address, or what the issuer's discovery document names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from services.data_api.settings import Settings
+from services.shared.tokens import FetchKeys
+
+SECONDS = 3.0
+
+
+def keys_of(settings: Settings) -> FetchKeys:
+    """Return how to get the issuer's JWK set."""
+
+    async def fetch() -> Mapping[str, Any]:
+        if settings.caller_keys_file is not None:
+            return dict(json.loads(settings.caller_keys_file.read_text()))
+        async with httpx.AsyncClient(timeout=SECONDS) as client:
+            address = settings.caller_keys_url
+            if address is None:
+                known = await client.get(f"{settings.caller_issuer}/.well-known/openid-configuration")
+                address = str(known.raise_for_status().json()["jwks_uri"])
+                if not address.startswith("https://"):
+                    raise ValueError("the issuer's keys are not served over TLS")
+            return dict((await client.get(address)).raise_for_status().json())
+
+    return fetch
