@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -316,18 +316,18 @@ async def records(request: Request, dataset: DatasetName, asked: RecordsQuery) -
         limit=asked.limit,
         bound_to=bound_to,
     )
-    held = service.places.one(access.caller.principal)
-    held.__enter__()
+    held = ExitStack()
+    held.enter_context(service.places.one(access.caller.principal))
     try:
         await service.audit.write(access.event("opened", columns=columns, filter_digest=digest))
         blocks = service.reader.blocks(read)
         # The first block is here before the answer begins: until then an error has its own status.
         first = await anext(blocks)
     except BaseException as error:
-        held.__exit__(None, None, None)
+        held.close()
         service.audit.write_later(access.event("completed", rows=0, outcome=type(error).__name__))
         raise
-    return Stream(service, access, read, first, blocks, media, lambda: held.__exit__(None, None, None))
+    return Stream(service, access, read, first, blocks, media, held.close)
 
 
 def _media(request: Request) -> str:
@@ -362,7 +362,7 @@ class Stream(Response):
         self.init_headers({"X-Request-Id": access.request_id, "Cache-Control": "no-store"})
         del self.headers["content-length"]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send."""
         gone = asyncio.create_task(_gone(receive))
         outcome = "cut off"

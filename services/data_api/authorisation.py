@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cedarpy
 import yaml
@@ -50,7 +51,7 @@ class Policies:
         """Decide. A dataset that does not exist is asked about like any other, and then refused."""
         who = {"type": "ServiceAccount", "id": caller.principal}
         what = {"type": "Dataset", "id": name}
-        entities = [
+        entities: list[dict[str, Any]] = [
             {
                 "uid": who,
                 "attrs": {"namespace": caller.namespace, "name": caller.service_account},

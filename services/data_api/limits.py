@@ -116,7 +116,7 @@ class Patience:
             async with asyncio.timeout(self._limits.slow_client_seconds):
                 while True:
                     message = await receive()
-                    body += message.get("body", b"")
+                    body += bytes(message.get("body", b""))
                     if len(body) > self._limits.body_bytes:
                         raise Problem(413, "too-large", "The request's body is too large.", headers=_CLOSE)
                     if not message.get("more_body", False):

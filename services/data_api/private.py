@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-import opendp.prelude as dp
+import opendp.prelude as opendp
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.data_api.declarations import Dataset
 from services.data_api.query import Filter, bad
+
+dp: Any = opendp
+"""Its functions are made at run time and carry no types."""
 
 dp.enable_features("contrib")
 
@@ -127,7 +130,7 @@ def cost_milli(dataset: Dataset, asked: Aggregate) -> int:
     """Return the cost by OpenDP's accounting: the composition of the parts, rounded up to whole thousandths."""
     whole = dp.c.make_composition([m for m, _ in _sharing_domain(dataset, asked)])
     measured = whole.map(dataset.privacy.most_rows)
-    return max(asked.milli_epsilon, math.ceil(round(measured * 1000, 6)))
+    return max(asked.milli_epsilon, math.ceil(round(float(measured) * 1000, 6)))
 
 
 def _sharing_domain(dataset: Dataset, asked: Aggregate) -> list[tuple[Any, int]]:

@@ -1,0 +1,151 @@
+"""The service on one's own machine: a database, a sample, a token, and lines to try (``make data-api``)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from services.data_api.declarations import Dataset, load
+from services.data_api.migrate import migrate
+from services.data_api.postgres import NoPostgres, Postgres, certificates
+from services.data_api.settings import HERE
+
+ISSUER = "https://issuer.local"
+
+SAMPLE = """
+CREATE SCHEMA IF NOT EXISTS clinical;
+CREATE TABLE clinical.breast_cancer (
+    sample bigint PRIMARY KEY, patient text NOT NULL, postcode text NOT NULL, born date NOT NULL,
+    mean_radius float8 NOT NULL, mean_texture float8 NOT NULL, mean_area float8 NOT NULL,
+    mean_smoothness float8 NOT NULL, malignant boolean NOT NULL, ward text, consented boolean NOT NULL
+);
+"""
+
+
+class Issuer:
+    """Issues development tokens, as the cluster does for its service accounts."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make a key and publish it in ``keys.json``."""
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+        self.keys_file = folder / "keys.json"
+        self.keys_file.write_text(
+            json.dumps({"keys": [{**published, "kid": "dev", "use": "sig", "alg": "RS256"}]})
+        )
+
+    def token(self, subject: str = "training:trainer", **claims: Any) -> str:
+        """Return a token of a service account, good for an hour."""
+        now = int(time.time())
+        usual = {"iss": ISSUER, "aud": "data-api", "sub": f"system:serviceaccount:{subject}"}
+        times = {"iat": now, "nbf": now, "exp": now + 3600}
+        return jwt.encode({**usual, **times, **claims}, self.key, "RS256", headers={"kid": "dev"})
+
+
+async def admin(server: Postgres) -> asyncpg.Connection[Any]:
+    """Return a connection of the database's master user."""
+    return await asyncpg.connect(host=str(server.folder), port=server.port, user="admin", database="postgres")
+
+
+async def prepare(server: Postgres, datasets: dict[str, Dataset]) -> None:
+    """Load the sample, migrate, and give the service its password."""
+    connection = await admin(server)
+    try:
+        await connection.execute(SAMPLE)
+        await connection.copy_records_to_table("breast_cancer", schema_name="clinical", records=sample_rows())
+        await migrate(connection, datasets.values())
+        # The password is our own, made of letters, digits, - and _.
+        await connection.execute(f"ALTER ROLE data_api PASSWORD '{server.password}'")
+    finally:
+        await connection.close()
+
+
+def sample_rows() -> list[tuple[Any, ...]]:
+    """Return scikit-learn's breast cancer data, with a made-up patient for each row."""
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    places = [
+        list(data.feature_names).index(f"mean {name}") for name in ("radius", "texture", "area", "smoothness")
+    ]
+    return [
+        (
+            number,
+            f"patient-{number % 400:04d}",
+            f"{10_000 + number * 37 % 80_000}",
+            date(1930, 1, 1) + timedelta(days=number * 31),
+            *(float(row[place]) for place in places),
+            bool(target == 0),
+            (None, "north", "south", "west")[number % 4],
+            number % 10 != 0,
+        )
+        for number, (row, target) in enumerate(zip(data.data, data.target, strict=True))
+    ]
+
+
+def environment(server: Postgres, issuer: Issuer, folder: Path) -> dict[str, str]:
+    """Return the settings of a local service."""
+    secret = folder / "pseudonyms"
+    secret.write_bytes(os.urandom(32).hex().encode())
+    return {
+        "DATABASE_HOST": server.host,
+        "DATABASE_PORT": str(server.port),
+        "DATABASE_PASSWORD_FILE": str(server.password_file),
+        **({"DATABASE_CA_FILE": str(server.ca_file)} if server.tls else {}),
+        "CALLER_ISSUER": ISSUER,
+        "CALLER_KEYS_FILE": str(issuer.keys_file),
+        "PSEUDONYM_SECRET_FILE": str(secret),
+    }
+
+
+def main() -> int:
+    """Run until interrupted."""
+    say = sys.stderr.write
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        database = folder / "database"
+        database.mkdir()
+        folder.chmod(0o755)
+        try:
+            server = Postgres(database)
+            server.start()
+        except NoPostgres as error:
+            say(f"data-api: {error}\n")
+            return 2
+        try:
+            asyncio.run(prepare(server, load(HERE / "datasets")))
+            issuer = Issuer(folder)
+            certificate, key = certificates(folder / "service-ca.pem")
+            (folder / "service.pem").write_bytes(certificate + key)
+            settings = {**environment(server, issuer, folder), "TLS_FILE": str(folder / "service.pem")}
+            call = f"curl --cacert {folder}/service-ca.pem -H 'Authorization: Bearer {issuer.token()}'"
+            at = "https://localhost:8443/v1/datasets"
+            say(
+                f'\n{call} {at}\n\n{call} {at}/breast_cancer/records --json \'{{"purpose": "research", "limit": 3}}\'\n\n'
+            )
+            say(f'{call} {at}/breast_cancer/aggregates --json \'{{"purpose": "research", "kind": "mean", ')
+            say('"column": "mean_radius", "milli_epsilon": 500}\'\n\nAudit events follow; Ctrl-C ends it.\n')
+            subprocess.run(
+                [sys.executable, "-m", "services.data_api"], env={**os.environ, **settings}, check=False
+            )
+        except KeyboardInterrupt:
+            pass
+        finally:
+            server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
