@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS audit.event (
 
 -- One row; its lock puts the events of all replicas in one order.
 CREATE TABLE IF NOT EXISTS audit.head (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     sequence bigint NOT NULL,
     link text NOT NULL
 );

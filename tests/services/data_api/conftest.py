@@ -82,7 +82,8 @@ class World:
                 stdout=log,
                 stderr=errors,
             )
-        until(lambda: self._answers())
+        until(lambda: self._answers() or self.process.poll() is not None)
+        assert self.process.poll() is None, (self.folder / "errors").read_text()
 
     def _answers(self) -> bool:
         try:
@@ -118,7 +119,6 @@ def world() -> Iterator[World]:
         (folder / "database").mkdir()
         server = Postgres(folder / "database")
         server.start()
-        asyncio.run(prepare(server, load(HERE / "datasets")))
         issuer, port = Issuer(folder), free_port()
         certificate, key = certificates(folder / "service-ca.pem")
         (folder / "service.pem").write_bytes(certificate + key)
@@ -127,9 +127,11 @@ def world() -> Iterator[World]:
             "PORT": str(port),
         }
         made = World(folder, server, issuer, settings, port, None)  # type: ignore[arg-type]
-        made.start()
         try:
+            asyncio.run(prepare(server, load(HERE / "datasets")))
+            made.start()
             yield made
         finally:
-            made.stop()
+            if made.process is not None:
+                made.stop()
             server.stop()
