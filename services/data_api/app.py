@@ -42,7 +42,7 @@ from services.shared.tokens import Caller, KeySet, TokenVerifier
 FAILED_SIGN_INS_PER_SECOND = 5.0
 """Of one address: each is an event, and nobody may fill the audit from outside."""
 
-Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$", examples=["research"])]
 DatasetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 _bearer = Depends(HTTPBearer(auto_error=False))
 

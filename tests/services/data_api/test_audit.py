@@ -123,7 +123,10 @@ def test_a_read_is_written_before_and_completed_after(world: World) -> None:
     answer = world.records(
         {"limit": 5, "columns": ["sample"], "filters": [{"column": "sample", "op": "gt", "value": 424242}]}
     )
-    of_it = lambda: [e for e in events(world) if e["request_id"] == answer.headers["x-request-id"]]  # noqa: E731
+
+    def of_it() -> list[dict[str, Any]]:
+        return [e for e in events(world) if e["request_id"] == answer.headers["x-request-id"]]
+
     until(lambda: len(of_it()) == 2)
     opened, completed = of_it()
     assert (opened["phase"], completed["phase"]) == ("opened", "completed")
