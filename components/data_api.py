@@ -13,7 +13,7 @@ from components.documents import Statement, partition_of
 from components.fields import metadata
 from components.nodes import between_groups
 from components.pod_network import Addresses, Peer
-from components.pods import Container, Image, Size
+from components.pods import API_SERVER, TOKENS, Container, Image, Size
 from components.rights import Secrets, writes_log
 from components.workload import Probe, Rights, ServiceWorkload
 
@@ -68,6 +68,9 @@ class DataApiBoundary(pulumi.ComponentResource):
         self.register_outputs({"security_group_id": self.security_group_id})
 
 
+DATABASE_CA_FILE = "/app/rds-ca.pem"
+"""Where the image has the authorities of RDS, which no machine trusts by itself."""
+
 DATABASE_USER = "data_api"
 """The database's own user of the service: it signs in with tokens of IAM and has no password."""
 
@@ -80,6 +83,35 @@ class DatabaseAccess:
     resource_id: pulumi.Input[str]
     """What IAM names it by."""
     network: Sequence[Addresses]
+
+
+AUDIENCE = "data-api"
+"""Whom callers' tokens are for: a token for anybody else is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuer:
+    """Who vouches for callers: the cluster, whose keys its own API server tells to its service accounts.
+
+    The public address of the issuer is out of reach: the pods have no way to the internet.
+    """
+
+    url: pulumi.Input[str]
+    """What stands in tokens as their issuer."""
+    api_server: Addresses
+    security_group_id: pulumi.Input[str]
+    """Group of the API server's interfaces."""
+
+    @property
+    def environment(self) -> dict[str, pulumi.Input[str]]:
+        """Where the service finds the keys, and what it shows there."""
+        return {
+            "CALLER_ISSUER": self.url,
+            "CALLER_AUDIENCE": AUDIENCE,
+            "CALLER_KEYS_URL": "https://kubernetes.default.svc/openid/v1/jwks",
+            "CALLER_KEYS_CA_FILE": f"{TOKENS}/ca.crt",
+            "CALLER_KEYS_TOKEN_FILE": f"{TOKENS}/{API_SERVER}",
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +129,12 @@ class DataApiService(pulumi.ComponentResource):
     """The pods of the data-access API, in the boundary's security group: nothing else reaches the database.
 
     It writes one JSON object a line to its audit log, with ``decision``: ``allow`` or ``deny``.
+
+    Attributes:
+        log_group_name: Its audit log.
     """
+
+    log_group_name: pulumi.Output[str]
 
     def __init__(
         self,
@@ -116,7 +153,7 @@ class DataApiService(pulumi.ComponentResource):
         node_security_group_id: pulumi.Input[str],
         secrets: Secrets,
         audit: AuditLog,
-        token_issuer: pulumi.Input[str],
+        issuer: Issuer,
         aws_endpoints: Addresses,
         account_id: str,
         region: str,
@@ -140,7 +177,7 @@ class DataApiService(pulumi.ComponentResource):
             node_security_group_id: Group of the machines that probe it, and that its names come from.
             secrets: Its own: ``tls`` is a certificate and its key, ``pseudonyms`` the key of pseudonyms.
             audit: Where reads are written down.
-            token_issuer: Whose tokens callers show: the cluster's.
+            issuer: Whose tokens callers show.
             aws_endpoints: Where AWS's services answer in the VPC.
             account_id: The account.
             region: The region.
@@ -150,7 +187,17 @@ class DataApiService(pulumi.ComponentResource):
         super().__init__("secureml:data_api:DataApiService", name, None, opts)
         under = pulumi.ResourceOptions(parent=self)
         log = _audit_log(name, audit, under)
-        rules = _beside_the_machine(name, security_group_id, node_security_group_id, port, under)
+        rules = [
+            *_beside_the_machine(name, security_group_id, node_security_group_id, port, under),
+            *between_groups(
+                f"{name}-to-api-server",
+                from_group_id=security_group_id,
+                to_group_id=issuer.security_group_id,
+                port=443,
+                about="Keys of the cluster's tokens",
+                opts=under,
+            ),
+        ]
         wears = CustomResource(
             f"{name}-group",
             api_version="vpcresources.k8s.aws/v1beta1",
@@ -184,15 +231,18 @@ class DataApiService(pulumi.ComponentResource):
                     "AWS_REGION": region,
                     "DATABASE_HOST": database.address,
                     "DATABASE_USER": DATABASE_USER,
+                    "DATABASE_CA_FILE": DATABASE_CA_FILE,
+                    "PORT": str(port),
                     "AUDIT_LOG_GROUP": log.name,
-                    "CALLER_ISSUER": token_issuer,
+                    **issuer.environment,
                     "TLS_SECRET_ID": secrets.name("tls"),
                     "PSEUDONYM_SECRET_ID": secrets.name("pseudonyms"),
                 },
+                audiences=(API_SERVER,),
             ),
             replicas=replicas,
             reached_by=reached_by,
-            reaches=[*database.network, aws_endpoints],
+            reaches=[*database.network, aws_endpoints, issuer.api_server],
             probe=Probe(),
             rights=Rights(
                 cluster_name=cluster_name,
@@ -204,7 +254,8 @@ class DataApiService(pulumi.ComponentResource):
             needs=[*needs, wears, *rules],
             opts=under,
         )
-        self.register_outputs({})
+        self.log_group_name = log.name
+        self.register_outputs({"log_group_name": self.log_group_name})
 
 
 def _audit_log(name: str, audit: AuditLog, under: pulumi.ResourceOptions) -> aws.cloudwatch.LogGroup:

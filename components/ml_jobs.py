@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.data_api import AUDIENCE
 from components.documents import Statement
 from components.pod_network import Addresses, Pods
-from components.pods import Container, Image, Size
+from components.pods import TOKENS, Container, Image, Size
 from components.rights import Objects
 from components.workload import JobWorkload, Rights
 
@@ -181,7 +182,9 @@ def _job(
                 "AWS_REGION": place.region,
                 "AWS_ENDPOINT_URL_S3": place.s3_url,
                 "DATA_API_URL": f"https://{place.data_api.app}.{place.data_api.namespace}.svc",
+                "DATA_API_TOKEN_FILE": f"{TOKENS}/{AUDIENCE}",
             },
+            audiences=(AUDIENCE,),
         ),
         deadline_seconds=run.deadline_seconds,
         keep_seconds=_KEEP_SECONDS,

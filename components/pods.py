@@ -23,6 +23,15 @@ GPU = "nvidia.com/gpu"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """How an image is named so that it cannot become another."""
 
+TOKENS = "/var/run/secrets/tokens"
+"""Where a pod finds the tokens that it shows to others, each named as whom it is for."""
+
+API_SERVER = "api-server"
+"""File of the token for the API server itself; ``ca.crt`` beside it is the cluster's authority."""
+
+_TOKEN_SECONDS = 3600
+"""The kubelet renews it at four fifths (Kubernetes, "Configure Service Accounts for Pods")."""
+
 _SECRET_NAME = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|credential")
 _QUANTITY = re.compile(r"[1-9][0-9]*(?:m|Ki|Mi|Gi|Ti)?")
 
@@ -91,6 +100,8 @@ class Container:
     """Names to values. No secrets: programs fetch theirs as themselves, from Secrets Manager."""
     port: int | None = None
     """Where it listens, with TLS."""
+    audiences: tuple[str, ...] = ()
+    """Whom it shows tokens to: services of ours, or ``API_SERVER``. A token is good for nobody else."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where a variable looks like a secret."""
@@ -132,7 +143,10 @@ def pod_spec(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(name, container, probes or {})],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": container.size.disk}}],
+        "volumes": [
+            {"name": "scratch", "emptyDir": {"sizeLimit": container.size.disk}},
+            *_tokens(container.audiences),
+        ],
         "nodeSelector": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"},
     }
     if container.size.gpus:
@@ -163,13 +177,34 @@ def _container(name: str, container: Container, probes: Mapping[str, Any]) -> Fi
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - of the container, empty
+        "volumeMounts": [
+            {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - of the container, empty
+            *([{"name": "tokens", "mountPath": TOKENS, "readOnly": True}] if container.audiences else []),
+        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **probes,
     }
     if container.port is not None:
         made["ports"] = [{"name": "https", "containerPort": container.port, "protocol": "TCP"}]
     return made
+
+
+def _tokens(audiences: tuple[str, ...]) -> list[Fields]:
+    """Return the volume of tokens, each good for one audience and an hour; none where nobody asks for any."""
+    if not audiences:
+        return []
+    sources: list[Fields] = []
+    for audience in audiences:
+        token: Fields = {"path": audience, "expirationSeconds": _TOKEN_SECONDS}
+        if audience == API_SERVER:
+            sources.append({"configMap": {"name": "kube-root-ca.crt", "items": [_AUTHORITY]}})
+        else:
+            token["audience"] = audience
+        sources.append({"serviceAccountToken": token})
+    return [{"name": "tokens", "projected": {"defaultMode": 0o440, "sources": sources}}]
+
+
+_AUTHORITY: Fields = {"key": "ca.crt", "path": "ca.crt"}
 
 
 def _spread(name: str, over: str, otherwise: str) -> Fields:

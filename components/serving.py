@@ -31,7 +31,13 @@ class Entrance:
 
 
 class Gateway(pulumi.ComponentResource):
-    """The gateway and its query log."""
+    """The gateway and its query log.
+
+    Attributes:
+        log_group_name: The query log.
+    """
+
+    log_group_name: pulumi.Output[str]
 
     def __init__(
         self,
@@ -135,7 +141,8 @@ class Gateway(pulumi.ComponentResource):
             opts=under,
         )
         self._bind(workload, entrance, registration, node_security_group_id)
-        self.register_outputs({})
+        self.log_group_name = log.name
+        self.register_outputs({"log_group_name": self.log_group_name})
 
     def _bind(
         self,

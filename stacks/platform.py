@@ -24,8 +24,8 @@ def build(settings: Settings) -> None:
     cluster = cluster_of(base, data_api)
     edge = edge_of(base)
     ip_blocker_of(base, edge)
-    services_of(base, cluster, data_api, database, entrance_of(base, edge))
-    audit = audit_of(base)
+    services = services_of(base, cluster, data_api, database, entrance_of(base, edge))
+    audit = audit_of(base, refused=edge.web_acl.log_group_name, asked=services)
     backups_of(base, database, audit)
 
     pulumi.export("audit_workgroup", audit.room.workgroup)

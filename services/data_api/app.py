@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from services.data_api import dummy, private, query
-from services.data_api.audit import KEY_PURPOSE, Audit
+from services.data_api.audit import KEY_PURPOSE, Audit, log_group
 from services.data_api.authorisation import Policies
 from services.data_api.budget import Ledger
 from services.data_api.cursors import Cursors
@@ -31,7 +31,7 @@ from services.data_api.declarations import Dataset, load
 from services.data_api.issuer import keys_of
 from services.data_api.limits import Buckets, Patience, Places
 from services.data_api.masking import Masker
-from services.data_api.settings import Settings, secret
+from services.data_api.settings import Settings, root_secret
 from services.data_api.streaming import ARROW, JSON_LINES, ArrowLines, Block, JsonLines, Read, Reader
 from services.shared.addresses import caller_address
 from services.shared.audit_chain import canonical
@@ -91,9 +91,9 @@ class Access:
             "phase": phase,
             "request_id": self.request_id,
             "principal": self.caller.principal,
-            "address": self.address,
+            "source_address": self.address,
             "dataset": self.dataset.name,
-            "action": self.action,
+            "event": self.action,
             "purpose": self.purpose,
             "decision": "allow",
             **more,
@@ -110,13 +110,13 @@ class Service:
             settings: What the environment says.
             log: File descriptor that audit events are shipped to.
         """
-        root = secret(settings, "pseudonym_secret").strip()
+        root = root_secret(settings)
         audit_key = derived(root, KEY_PURPOSE)
         self.settings = settings
         self.datasets = load(settings.datasets_folder)
         self.policies = Policies(settings.policies_folder)
         self.database = Database(settings)
-        self.audit = Audit(self.database, audit_key, log)
+        self.audit = Audit(self.database, audit_key, log, log_group=log_group(settings))
         self.ledger = Ledger(self.database)
         self.cursors = Cursors(derived(root, "cursors"))
         self.reader = Reader(self.database, Masker(root), self.cursors)
@@ -157,11 +157,12 @@ class Service:
                     "phase": "refused",
                     "request_id": request_id,
                     "principal": caller.principal,
-                    "address": address,
+                    "source_address": address,
                     "dataset": name,
-                    "action": action,
+                    "event": action,
                     "purpose": purpose,
                     "decision": "deny",
+                    "reason": "not-allowed",
                 }
             )
             raise Problem(403, "not-allowed", "You may not do this.")
@@ -195,9 +196,10 @@ class Service:
                         "phase": "refused",
                         "request_id": request_id,
                         "principal": "unauthenticated",
-                        "address": address,
-                        "action": action,
+                        "source_address": address,
+                        "event": action,
                         "decision": "deny",
+                        "reason": "unauthenticated",
                     }
                 )
             raise
@@ -245,8 +247,8 @@ async def datasets(request: Request) -> dict[str, Any]:
             "phase": "opened",
             "request_id": request_id,
             "principal": caller.principal,
-            "address": address,
-            "action": "list",
+            "source_address": address,
+            "event": "list",
             "decision": "allow",
             "rows": len(seen),
         }
@@ -432,8 +434,9 @@ async def aggregates(request: Request, dataset: DatasetName, asked: AggregateQue
             outcome = problem.kind
             raise
         finally:
-            decision = "deny" if outcome == "budget-exhausted" else "allow"
-            service.audit.write_later(access.event("completed", outcome=outcome, decision=decision, **detail))
+            if outcome == "budget-exhausted":
+                detail |= {"decision": "deny", "reason": outcome}
+            service.audit.write_later(access.event("completed", outcome=outcome, **detail))
     return {**answer, "cost_milli_epsilon": cost, "remaining_milli_epsilon": remaining}
 
 
@@ -495,7 +498,7 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.audit.flush(10)
+        await service.audit.close(10)
         await service.database.close()
 
     app = FastAPI(title="Data-access API", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

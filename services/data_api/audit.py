@@ -17,21 +17,34 @@ from typing import Any, TextIO
 
 from services.data_api import settings as configuration
 from services.data_api.database import Database
+from services.data_api.settings import Settings
 from services.shared.audit_chain import Link, Sealer, faults, missing_from
 from services.shared.keys import derived
+from services.shared.log_group import LogGroup
 from services.shared.problems import Problem, unavailable
 
 KEY_PURPOSE = "audit"
+SERVICE = "data-api"
+"""Under this name the log of all services knows its events."""
+
 MOST_PER_APPEND = 256
 
 
 class Audit:
     """Appends events to the chain in the database, then ships them as lines; many at once cost one commit."""
 
-    def __init__(self, database: Database, key: bytes, stream: TextIO | int = 1) -> None:
-        """Take the database, the sealing key and the file descriptor (or stream) to ship to."""
+    def __init__(
+        self,
+        database: Database,
+        key: bytes,
+        stream: TextIO | int = 1,
+        *,
+        log_group: LogGroup | None = None,
+    ) -> None:
+        """Take the database, the sealing key and the file descriptor (or stream) and log group to ship to."""
         self._database, self._sealer = database, Sealer(key)
         self._descriptor = stream if isinstance(stream, int) else stream.fileno()
+        self._log_group = log_group
         self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._unshipped: list[bytes] = []
@@ -44,7 +57,8 @@ class Audit:
             Problem: 503, it could not be: nothing may be served.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(({**event, "time": datetime.now(UTC).isoformat()}, done))
+        named = {"service": SERVICE, **event, "time": datetime.now(UTC).isoformat()}
+        self._waiting.append((named, done))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
         await asyncio.shield(done)
@@ -55,10 +69,12 @@ class Audit:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
-    async def flush(self, seconds: float) -> None:
+    async def close(self, seconds: float) -> None:
         """Wait for the events that are under way."""
         if self._later:
             await asyncio.wait(self._later, timeout=seconds)
+        if self._log_group is not None:
+            await asyncio.to_thread(self._log_group.close, seconds)
 
     async def _persist(self, event: Mapping[str, Any]) -> None:
         pause = 0.05
@@ -89,6 +105,8 @@ class Audit:
     async def _append(self, events: Sequence[Mapping[str, Any]]) -> None:
         # What was kept and could not be shipped goes first: shipping is as ordered and whole as the table.
         await self._ship()
+        if self._log_group is not None:
+            self._log_group.check()
         try:
             sealed = [self._sealer.sealed(event) for event in events]
             async with self._database.connection() as connection:
@@ -103,7 +121,10 @@ class Audit:
             raise
         for (body, seal), row in zip(sealed, rows, strict=True):
             line = {**json.loads(body), "seal": seal, "sequence": row["at"], "link": row["hash"]}
-            self._unshipped.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            text = json.dumps(line, separators=(",", ":"))
+            self._unshipped.append(text.encode() + b"\n")
+            if self._log_group is not None:
+                self._log_group.offer(text)
         await self._ship()
 
     async def _ship(self) -> None:
@@ -117,6 +138,21 @@ class Audit:
                 self._unshipped[0] = self._unshipped[0][written:]
             else:
                 self._unshipped.pop(0)
+
+
+def log_group(settings: Settings) -> LogGroup | None:
+    """Return the log group that events are shipped to, where one is named."""
+    if settings.audit_log_group is None:
+        return None
+    import boto3
+    from botocore.config import Config
+
+    bounded = Config(
+        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+    )
+    return LogGroup(
+        boto3.client("logs", region_name=settings.aws_region, config=bounded), settings.audit_log_group
+    )
 
 
 async def verify(database: Database, key: bytes, shipped: Path | None) -> list[str]:
@@ -140,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         settings = configuration.read(os.environ)
-        key = derived(configuration.secret(settings, "pseudonym_secret"), KEY_PURPOSE)
+        key = derived(configuration.root_secret(settings), KEY_PURPOSE)
         found = asyncio.run(verify(Database(settings), key, asked.shipped))
     except (configuration.SettingsError, Problem, OSError) as error:
         sys.stderr.write(f"audit: {error}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ def keys_of(settings: Settings) -> FetchKeys:
     async def fetch() -> Mapping[str, Any]:
         if settings.caller_keys_file is not None:
             return dict(json.loads(settings.caller_keys_file.read_text()))
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        trusted = ssl.create_default_context(cafile=settings.caller_keys_ca_file)
+        async with httpx.AsyncClient(timeout=SECONDS, verify=trusted, headers=_shown(settings)) as client:
             address = settings.caller_keys_url
             if address is None:
                 known = await client.get(f"{settings.caller_issuer}/.well-known/openid-configuration")
@@ -30,3 +32,10 @@ def keys_of(settings: Settings) -> FetchKeys:
             return dict((await client.get(address)).raise_for_status().json())
 
     return fetch
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    """Return what the service shows where the keys are; read each time, since the cluster renews it."""
+    if settings.caller_keys_token_file is None:
+        return {}
+    return {"Authorization": f"Bearer {settings.caller_keys_token_file.read_text().strip()}"}

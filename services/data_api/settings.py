@@ -25,6 +25,8 @@ BY_NAME = {
     "CALLER_AUDIENCE": "caller_audience",
     "CALLER_KEYS_URL": "caller_keys_url",
     "CALLER_KEYS_FILE": "caller_keys_file",
+    "CALLER_KEYS_CA_FILE": "caller_keys_ca_file",
+    "CALLER_KEYS_TOKEN_FILE": "caller_keys_token_file",
     "TLS_SECRET_ID": "tls_secret_id",
     "TLS_FILE": "tls_file",
     "PSEUDONYM_SECRET_ID": "pseudonym_secret_id",
@@ -66,10 +68,16 @@ class Settings(BaseModel):
     database_password_file: Path | None = None
     """Without it the service signs in with a token of RDS IAM."""
     audit_log_group: str | None = None
+    """Where audit events are shipped to, beside standard output."""
     caller_issuer: str
     caller_audience: str = "data-api"
     caller_keys_url: str | None = None
+    """Where the issuer's keys are; what its discovery document names if not given."""
     caller_keys_file: Path | None = None
+    caller_keys_ca_file: Path | None = None
+    """Certificates that the address of the keys must descend from."""
+    caller_keys_token_file: Path | None = None
+    """What the service shows there: a cluster tells its keys to its own service accounts."""
     tls_secret_id: str | None = None
     tls_file: Path | None = None
     """Certificate and key in one PEM file; else the secret of that id."""
@@ -102,6 +110,10 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(given)
         _ = settings.proxies
+        if settings.caller_keys_url and not settings.caller_keys_url.startswith("https://"):
+            raise SettingsError("CALLER_KEYS_URL: is not served over TLS; write an https:// address")
+        if settings.caller_keys_token_file and not settings.caller_keys_url:
+            raise SettingsError("CALLER_KEYS_TOKEN_FILE: is shown nowhere; write CALLER_KEYS_URL too")
     except ValidationError as error:
         names = {field: name for name, field in BY_NAME.items()}
         first = error.errors()[0]
@@ -109,6 +121,15 @@ def read(environment: Mapping[str, str]) -> Settings:
     except ValueError as error:
         raise SettingsError(f"TRUSTED_PROXIES: {error}; write networks, like 10.0.0.0/16") from None
     return settings
+
+
+def root_secret(settings: Settings) -> bytes:
+    """Return the secret that every key of the service is derived from.
+
+    Raises:
+        SettingsError: neither a file nor a secret of AWS is named.
+    """
+    return secret(settings, "pseudonym_secret").strip()
 
 
 def secret(settings: Settings, name: str) -> bytes:

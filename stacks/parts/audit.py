@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pulumi
 
 from components.alerts import AlertTopic
 from components.audit import AuditRoom
@@ -29,13 +32,19 @@ class Audit:
     trail: Trail
     recorder: ConfigurationRecorder
     """That of the home region."""
-    archive: LogArchive
-    """Takes the log groups of services (``service``) and of the web ACL (``waf``)."""
     room: AuditRoom
 
 
-def audit_of(base: Foundation) -> Audit:
-    """Build everything that records and watches, in both regions."""
+def audit_of(
+    base: Foundation, *, refused: pulumi.Input[str], asked: Mapping[str, pulumi.Input[str]]
+) -> Audit:
+    """Build everything that records and watches, in both regions.
+
+    Args:
+        base: The foundation.
+        refused: Log group of the web ACL.
+        asked: Log groups of what services were asked, by the services' names.
+    """
     findings = _findings_topic(base, "findings", at_home=True)
     trail = Trail(
         f"{base.prefix}-trail",
@@ -55,7 +64,11 @@ def audit_of(base: Foundation) -> Audit:
     )
     recorder = _recorders(base)
     _detectors(base, findings)
-    return Audit(trail=trail, recorder=recorder, archive=_archive(base), room=_room(base))
+    archive = _archive(base)
+    archive.take("waf", refused, name="waf")
+    for service, log_group in asked.items():
+        archive.take("service", log_group, name=service)
+    return Audit(trail=trail, recorder=recorder, room=_room(base))
 
 
 def _findings_topic(base: Foundation, name: str, *, at_home: bool) -> AlertTopic:

@@ -11,7 +11,7 @@ from components.addressing import TierPlan
 from components.admission import AdmissionRules
 from components.cluster_limits import api_server_address, service_range
 from components.cluster_roles import Duties, Duty
-from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess
+from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess, Issuer
 from components.database import Database
 from components.ml_jobs import Models, Place, RedTeam, Run, Trainer
 from components.model_signing import ModelSigningKey
@@ -42,12 +42,13 @@ def services_of(
     data_api: DataApiBoundary,
     database: Database,
     entrance: Entrance,
-) -> None:
-    """Build the gate and what the settings name."""
+) -> dict[str, pulumi.Output[str]]:
+    """Build the gate and what the settings name; return the log groups of what services were asked."""
     rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
     if signatures := base.settings.services.signatures:
         gate = _signed_images(base, cluster, rules, signatures)
-        _Services(base, cluster, [*rules.ready, *gate.ready]).build(data_api, database, entrance)
+        return _Services(base, cluster, [*rules.ready, *gate.ready]).build(data_api, database, entrance)
+    return {}
 
 
 def _signed_images(
@@ -95,12 +96,15 @@ class _Services:
             key_arn=base.keys.models_arn,
         )
 
-    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance) -> None:
+    def build(
+        self, data_api: DataApiBoundary, database: Database, entrance: Entrance
+    ) -> dict[str, pulumi.Output[str]]:
         asked = self._base.settings.services
+        logs: dict[str, pulumi.Output[str]] = {}
         if asked.data_api:
-            self._data_api(asked.data_api, data_api, database)
+            logs["data-api"] = self._data_api(asked.data_api, data_api, database).log_group_name
         if not (asked.trainer or asked.redteam):
-            return
+            return logs
         s3 = self._s3()
         if asked.trainer:
             Trainer(
@@ -124,12 +128,13 @@ class _Services:
                 opts=self._opts,
             )
             if asked.gateway:
-                self._gateway(asked.gateway, key, s3, entrance)
+                logs["gateway"] = self._gateway(asked.gateway, key, s3, entrance).log_group_name
+        return logs
 
-    def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> None:
+    def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> DataApiService:
         base = self._base
         namespace = self._namespace("data-api", _quota(asked), {"operator": "restarts"})
-        DataApiService(
+        return DataApiService(
             "data-api",
             cluster_name=self._cluster.name,
             namespace=namespace.name,
@@ -157,7 +162,11 @@ class _Services:
                 alarm_topic_arn=base.alerts.arn,
                 most_refusals_per_5min=_MOST_REFUSALS_PER_5MIN,
             ),
-            token_issuer=self._cluster.oidc_issuer,
+            issuer=Issuer(
+                url=self._cluster.oidc_issuer,
+                api_server=Addresses(cidr=api_server_address(service_range(self._vpc)), port=_HTTPS),
+                security_group_id=self._cluster.cluster_security_group_id,
+            ),
             aws_endpoints=self._aws(),
             account_id=base.settings.account_id,
             region=base.home_region,
@@ -165,10 +174,10 @@ class _Services:
             opts=self._opts,
         )
 
-    def _gateway(self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance) -> None:
+    def _gateway(self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance) -> Gateway:
         base = self._base
         namespace = self._namespace("serving", _quota(asked), {"operator": "restarts"})
-        Gateway(
+        return Gateway(
             "gateway",
             cluster_name=self._cluster.name,
             namespace=namespace.name,

@@ -105,7 +105,8 @@ async def fill(server: Postgres, folder: Path) -> None:
         await connection.execute(
             "INSERT INTO clinical.visits SELECT n, 'patient-' || n % 20000, 80 + n % 90, "
             "CASE WHEN n % 7 = 0 THEN NULL ELSE 50 + n % 60 END, n % 3 = 0, "
-            f"timestamptz '2020-01-01' + n * interval '1 second' FROM generate_series(1, {ROWS}) n"
+            "timestamptz '2020-01-01' + n * interval '1 second' FROM generate_series(1, $1) n",
+            ROWS,
         )
         await connection.execute("VACUUM ANALYZE clinical.visits")
         await migrate(connection, load(folder).values())

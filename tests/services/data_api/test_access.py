@@ -132,4 +132,4 @@ def test_the_address_is_the_last_that_a_trusted_proxy_vouches_for(
 def test_a_spoofed_header_does_not_reach_the_audit(world: World) -> None:
     world.records({"limit": 1}, headers={"X-Forwarded-For": "192.0.2.77", "Forwarded": "for=192.0.2.77"})
     assert "192.0.2.77" not in world.log.read_text()
-    assert json.loads(world.log.read_text().splitlines()[-1])["address"] in ("127.0.0.1", "::1")
+    assert json.loads(world.log.read_text().splitlines()[-1])["source_address"] in ("127.0.0.1", "::1")

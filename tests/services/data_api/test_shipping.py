@@ -1,0 +1,112 @@
+"""Events reach the log group, in order and all of them; where they cannot, the service stops before too many wait."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from services.shared.log_group import LONGEST_WAIT_SECONDS, MOST_WAITING, Full, LogGroup
+from tests.services.data_api.conftest import until
+
+GROUP = "/secure-ml-platform-dev/data-api/audit"
+
+
+class Away(Exception):
+    """What a client raises while CloudWatch is away."""
+
+
+class Recorder:
+    """A client that keeps what it is sent, and can be away."""
+
+    exceptions = SimpleNamespace(ResourceAlreadyExistsException=Away)
+
+    def __init__(self) -> None:
+        self.calls: list[Sequence[dict[str, Any]]] = []
+        self.away = False
+
+    def create_log_stream(self, **_: str) -> None:
+        pass
+
+    def put_log_events(self, **sent: Any) -> dict[str, Any]:
+        if self.away:
+            raise Away
+        self.calls.append(sent["logEvents"])
+        return {}
+
+    @property
+    def lines(self) -> list[str]:
+        return [event["message"] for call in self.calls for event in call]
+
+
+def group(client: Any, **more: Any) -> LogGroup:
+    return LogGroup(client, GROUP, pause_seconds=0.005, **more)
+
+
+def test_lines_reach_cloudwatch_in_order() -> None:
+    with mock_aws():
+        client = boto3.client("logs", region_name="eu-central-1")
+        client.create_log_group(logGroupName=GROUP)
+        shipped = group(client)
+        for number in range(500):
+            shipped.offer(json.dumps({"number": number}))
+        shipped.close(20)
+        found = client.filter_log_events(logGroupName=GROUP, limit=1000)["events"]
+    assert [json.loads(event["message"])["number"] for event in found] == list(range(500))
+
+
+def test_what_waited_while_it_was_away_is_sent_when_it_is_back() -> None:
+    client = Recorder()
+    client.away = True
+    shipped = group(client)
+    for number in range(50):
+        shipped.offer(str(number))
+    time.sleep(0.05)
+    shipped.check()
+    client.away = False
+    shipped.close(10)
+    assert client.lines == [str(number) for number in range(50)]
+
+
+def _older(shipped: LogGroup, now: list[float]) -> None:
+    shipped.offer("one")
+    now[0] += LONGEST_WAIT_SECONDS + 1
+
+
+def _many(shipped: LogGroup, now: list[float]) -> None:
+    for number in range(MOST_WAITING):
+        shipped.offer(str(number))
+
+
+@pytest.mark.parametrize("wait", [_older, _many])
+def test_too_much_that_waits_stops_whoever_writes(wait: Callable[[LogGroup, list[float]], None]) -> None:
+    client, now = Recorder(), [1e9]
+    client.away = True
+    shipped = group(client, clock=lambda: now[0])
+    shipped.check()
+    wait(shipped, now)
+    with pytest.raises(Full):
+        shipped.check()
+    client.away = False
+    until(lambda: bool(client.lines))
+    shipped.close(10)
+    shipped.check()
+
+
+def test_a_call_holds_no_more_than_cloudwatch_takes() -> None:
+    client = Recorder()
+    client.away = True
+    shipped = group(client)
+    for _ in range(30):
+        shipped.offer("x" * 100_000)
+    client.away = False
+    shipped.close(10)
+    sizes = [sum(len(event["message"]) + 26 for event in call) for call in client.calls]
+    assert len(client.lines) == 30
+    assert max(sizes) <= 1_048_576

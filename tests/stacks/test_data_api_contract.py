@@ -1,0 +1,114 @@
+"""The component and the service are two projects: what the one passes is what the other reads."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprint import program
+from blueprint.graph import Graph
+from components.data_api import AUDIENCE, DATABASE_CA_FILE, DATABASE_USER
+from components.pods import TOKENS, USER_ID
+from services.data_api.settings import BY_NAME, SettingsError, read
+from stacks.parts.cluster import DATA_API_PORT
+
+SERVICE = Path(__file__).parents[2] / "services" / "data_api"
+
+
+@cache
+def prod() -> Graph:
+    return program.run("prod")
+
+
+def pod(app: str) -> dict[str, Any]:
+    """Return the specification of an app's pods."""
+    for each in prod().resources:
+        if each.type.endswith((":Deployment", ":CronJob")) and each.inputs["metadata"]["name"] == app:
+            spec: dict[str, Any] = each.inputs["spec"]
+            job = spec.get("jobTemplate", {}).get("spec", spec)
+            found: dict[str, Any] = job["template"]["spec"]
+            return found
+    raise AssertionError(f"nothing runs as {app}")
+
+
+def environment(app: str) -> dict[str, str]:
+    (container,) = pod(app)["containers"]
+    return {each["name"]: str(each["value"]) for each in container["env"]}
+
+
+def tokens(app: str) -> dict[str, dict[str, Any]]:
+    """Return the tokens of a pod by the file that they are in."""
+    (volume,) = [each for each in pod(app)["volumes"] if each["name"] == "tokens"]
+    (mount,) = [each for each in pod(app)["containers"][0]["volumeMounts"] if each["name"] == "tokens"]
+    assert mount == {"name": "tokens", "mountPath": TOKENS, "readOnly": True}
+    sources = [
+        each["serviceAccountToken"]
+        for each in volume["projected"]["sources"]
+        if len(each) == 1 and "serviceAccountToken" in each
+    ]
+    return {f"{TOKENS}/{source['path']}": source for source in sources}
+
+
+def test_the_service_reads_everything_that_the_component_passes() -> None:
+    passed = environment("data-api")
+    assert set(passed) <= set(BY_NAME), "the service would not hear of these"
+    settings = read(passed)
+    assert settings.database_user == DATABASE_USER
+    assert settings.caller_audience == AUDIENCE
+    assert settings.port == DATA_API_PORT == pod("data-api")["containers"][0]["ports"][0]["containerPort"]
+    assert settings.database_password_file is None, "it signs in with a token of IAM"
+    assert settings.audit_log_group == "/secure-ml-platform-prod/data-api/audit"
+
+
+@pytest.mark.parametrize("name", ["DATABASE_HOST", "CALLER_ISSUER", "CALLER_KEYS_URL"])
+def test_what_the_service_cannot_do_without_is_passed(name: str) -> None:
+    left = {key: value for key, value in environment("data-api").items() if key != name}
+    with pytest.raises(SettingsError, match=name if name != "CALLER_KEYS_URL" else "CALLER_KEYS"):
+        read(left)
+
+
+def test_the_service_shows_the_api_server_a_token_that_is_good_for_nobody_else() -> None:
+    file = environment("data-api")["CALLER_KEYS_TOKEN_FILE"]
+    assert tokens("data-api") == {file: {"path": "api-server", "expirationSeconds": 3600}}
+
+
+@pytest.mark.parametrize("app", ["trainer", "redteam"])
+def test_callers_have_a_token_for_the_data_api_and_for_nobody_else(app: str) -> None:
+    file = environment(app)["DATA_API_TOKEN_FILE"]
+    assert tokens(app) == {file: {"path": AUDIENCE, "audience": AUDIENCE, "expirationSeconds": 3600}}
+
+
+def test_the_gateway_has_no_token_for_the_data_api() -> None:
+    assert not [each for each in pod("gateway")["volumes"] if each["name"] == "tokens"]
+
+
+def test_the_image_has_what_the_component_names() -> None:
+    dockerfile = (SERVICE / "Dockerfile").read_text()
+    assert DATABASE_CA_FILE in dockerfile
+    assert f"USER {USER_ID}" in dockerfile
+
+
+def test_the_role_of_the_migrations_is_the_user_that_signs_in() -> None:
+    roles = (SERVICE / "migrations" / "001_roles.sql").read_text()
+    assert f"CREATE ROLE {DATABASE_USER} LOGIN" in roles
+    assert f"GRANT rds_iam TO {DATABASE_USER}" in roles
+
+
+def test_what_services_and_the_web_acl_log_is_archived_where_questions_are_asked() -> None:
+    streams = {
+        each.outputs.get("arn", each.name): each.name
+        for each in prod().of("aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream")
+    }
+    taken = {
+        each.inputs["logGroup"]: streams[each.inputs["destinationArn"]].rsplit("-", 1)[-1]
+        for each in prod().of("aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter")
+        if each.inputs["destinationArn"] in streams
+    }
+    assert taken == {
+        "aws-waf-logs-secure-ml-platform-prod-edge": "waf",
+        "/secure-ml-platform-prod/data-api/audit": "service",
+        "/secure-ml-platform-prod/gateway/queries": "service",
+    }
