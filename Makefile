@@ -6,8 +6,11 @@ BIN    := $(VENV)/bin
 
 # A service is a project of its own: dependencies, locks, environment, tests.
 SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
+# Those that run as pods; the others are functions.
+IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse test check bench lock clean $(SERVICES:%=test-%) $(SERVICES:%=check-%) $(SERVICES:%=lock-%)
+.PHONY: preview rehearse test check bench lock clean data-api \
+	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
 preview: $(VENV)/.ready    ## preview one environment and judge it: make preview ENV=prod
@@ -32,6 +35,15 @@ $(SERVICES:%=check-%): check-%: services/%/.venv/.ready
 
 bench: $(VENV)/.ready-dev  ## stage times and growth, side by side in one run
 	$(BIN)/python tests/bench/preview.py
+
+$(SERVICES:%=bench-%): bench-%: services/%/.venv/.ready ## figures of one service: make bench-data_api
+	services/$*/.venv/bin/python -m tests.services.$*.bench
+
+data-api: services/data_api/.venv/.ready ## the data-access API on this machine, with a sample, a token and lines to try
+	@services/data_api/.venv/bin/python -m services.data_api.local
+
+$(IMAGES:%=image-%): image-%: ## the image of one service (needs Docker): make image-data_api
+	docker buildx build -f services/$*/Dockerfile --load -t $(subst _,-,$*) .
 
 lock: $(VENV)/.ready-dev $(SERVICES:%=lock-%) ## pin again what pyproject.toml admits
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -18,6 +19,7 @@ from services.shared.keys import derived
 from tests.services.data_api.conftest import World, until
 
 KEY = b"k" * 32
+ROOT = Path(__file__).parents[3]
 
 
 def chain(count: int) -> list[Link]:
@@ -104,8 +106,8 @@ def events(world: World) -> list[dict[str, Any]]:
     return [json.loads(row[0]) for row in world.sql("SELECT body FROM audit.event ORDER BY sequence")]
 
 
-def verified(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**world.environment, "DATABASE_USER": "auditor"}
+def verified(world: World, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**world.environment, "DATABASE_USER": "auditor", **settings}
     world.sql(
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'auditor') THEN "
         f"CREATE ROLE auditor LOGIN PASSWORD '{world.server.password}' IN ROLE data_api_auditor; END IF; END $$"
@@ -205,6 +207,29 @@ def test_an_edit_by_the_master_user_is_found_by_verify(world: World) -> None:
         world.sql(back)
         world.sql("ALTER TABLE audit.event ENABLE TRIGGER ALL")
     assert verified(world).returncode == 0
+
+
+def test_verify_reads_a_secret_with_a_newline_after_it(world: World) -> None:
+    with_newline = world.folder / "pseudonyms-with-newline"
+    with_newline.write_bytes(Path(world.environment["PSEUDONYM_SECRET_FILE"]).read_bytes() + b"\n")
+    assert verified(world, PSEUDONYM_SECRET_FILE=str(with_newline)).returncode == 0
+
+
+def test_events_have_the_columns_of_the_log_of_all_services(world: World) -> None:
+    # The table is the platform's, in a project of its own: its columns are read, not imported.
+    source = (ROOT / "components" / "audit_tables.py").read_text()
+    (table,) = [
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SERVICE"
+    ]
+    assert isinstance(table, ast.Call)
+    columns = next(ast.literal_eval(word.value) for word in table.keywords if word.arg == "columns")
+    world.records({"limit": 1})
+    world.records({"limit": 1}, token=world.issuer.token("training:stranger"))
+    events = [json.loads(line) for line in world.log.read_text().splitlines()]
+    fields = {name for event in events for name in event}
+    assert set(columns) - {"model"} <= fields, "a question about these would find nothing"
 
 
 def test_without_the_audit_nothing_is_served(world: World) -> None:
