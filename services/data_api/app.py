@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.data_api import dummy, private, query
 from services.data_api.audit import KEY_PURPOSE, Audit, log_group
@@ -370,16 +371,17 @@ class Stream(Response):
         outcome = "cut off"
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._block(self._first, send)
+            # One block is held back, so that a short answer goes out in one piece with its end.
+            held = await self._block(self._first)
             async for made in self._blocks:
                 if gone.done():
                     return
                 if self._read.sent >= self._service.settings.limits.bytes_sent:
                     break
-                await self._block(made, send)
-            await send(
-                {"type": "http.response.body", "body": self._lines.end(self._read), "more_body": False}
-            )
+                await send({"type": "http.response.body", "body": held, "more_body": True})
+                held = await self._block(made)
+            held += self._lines.end(self._read)
+            await send({"type": "http.response.body", "body": held, "more_body": False})
             outcome = "sent"
         finally:
             gone.cancel()
@@ -390,12 +392,12 @@ class Stream(Response):
             )
             await self._blocks.aclose()  # type: ignore[attr-defined]
 
-    async def _block(self, made: Block, send: Send) -> None:
+    async def _block(self, made: Block) -> bytes:
         rows = made.batch.num_rows
         data = await asyncio.to_thread(self._lines.block, made) if rows > 4096 else self._lines.block(made)
         self._read.rows += rows
         self._read.sent += len(data)
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        return data
 
 
 async def _gone(receive: Receive) -> None:
@@ -512,15 +514,28 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Patience, limits=settings.limits)
-    app.middleware("http")(_counted)
+    app.add_middleware(Counted, service=service)
     return app
 
 
-async def _counted(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    with _service(request).seconds.time():
-        response = await call(request)
-    _service(request).requests.labels(str(response.status_code)).inc()
-    return response
+class Counted:
+    """Counts answers by their status, and times them until they begin (ASGI middleware)."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        """Wrap an app."""
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        began = time.perf_counter()
+
+        async def counted_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._service.seconds.observe(time.perf_counter() - began)
+                self._service.requests.labels(str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted_send)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

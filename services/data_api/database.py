@@ -69,6 +69,7 @@ class Database:
                     min_size=0,
                     max_size=self._most,
                     timeout=CONNECT_SECONDS,
+                    reset=_left_clean,
                     server_settings={
                         "statement_timeout": str(int(s.limits.statement_seconds * 1000)),
                         "idle_in_transaction_session_timeout": "120000",
@@ -89,6 +90,15 @@ class Database:
         s = self._settings
         rds = boto3.client("rds", region_name=s.aws_region)
         return str(rds.generate_db_auth_token(s.database_host, s.database_port, s.database_user))
+
+
+async def _left_clean(connection: asyncpg.pool.PoolConnectionProxy[Any]) -> None:
+    """End what a cancelled caller left open. Nothing else is changed in a session, so nothing else is reset.
+
+    asyncpg's own reset costs a round trip after every statement.
+    """
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 def verify_full(settings: Settings) -> ssl.SSLContext:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,9 @@ LEAST_RSA_BITS = 2048
 
 MOST_TOKEN_BYTES = 16_384
 
+MOST_REMEMBERED = 1000
+"""Tokens whose signature need not be checked again."""
+
 FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
@@ -33,6 +38,16 @@ class Caller:
     def principal(self) -> str:
         """The one name under which the caller is written down."""
         return f"{self.namespace}/{self.service_account}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verified:
+    """A token that was checked: whose it is, by which key, and until when (seconds since 1970)."""
+
+    caller: Caller
+    kid: str
+    key: jwt.PyJWK
+    ends: float
 
 
 class KeySet:
@@ -128,6 +143,7 @@ class TokenVerifier:
             leeway_seconds: How far clocks may differ.
             most_life_seconds: Longest life of a token; Kubernetes gives an hour, a day where it extends them.
         """
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._keys, self._issuer, self._audience = keys, issuer, audience
         self._leeway, self._most_life = leeway_seconds, most_life_seconds
 
@@ -142,6 +158,12 @@ class TokenVerifier:
             raise unauthenticated("Show a bearer token.")
         if len(token) > MOST_TOKEN_BYTES:
             raise unauthenticated("The token is too long.")
+        # A caller shows one token for an hour: its signature is checked once, its key and its end every time.
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        seen = self._verified.get(digest)
+        if seen is not None and time.time() < seen.ends and await self._keys.key(seen.kid) is seen.key:
+            return seen.caller
+        self._verified.pop(digest, None)
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError) as error:
@@ -153,9 +175,13 @@ class TokenVerifier:
         key = await self._keys.key(kid) if isinstance(kid, str) else None
         if key is None:
             raise unauthenticated("The token is signed with a key that the issuer does not publish.")
-        return self._claims(token, key)
+        caller, ends = self._claims(token, key)
+        self._verified[digest] = _Verified(caller=caller, kid=str(kid), key=key, ends=ends)
+        if len(self._verified) > MOST_REMEMBERED:
+            self._verified.popitem(last=False)
+        return caller
 
-    def _claims(self, token: str, key: jwt.PyJWK) -> Caller:
+    def _claims(self, token: str, key: jwt.PyJWK) -> tuple[Caller, float]:
         try:
             claims = jwt.decode(
                 token,
@@ -172,7 +198,7 @@ class TokenVerifier:
             ) from error
         if claims["exp"] - claims["nbf"] > self._most_life + self._leeway:
             raise unauthenticated("The token lives too long.")
-        return _service_account(claims["sub"])
+        return _service_account(claims["sub"]), float(claims["exp"])
 
 
 def _service_account(subject: object) -> Caller:

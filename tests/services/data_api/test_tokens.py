@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -178,6 +179,38 @@ def test_keys_are_kept_rotated_and_withdrawn() -> None:
         publisher.now += 301
         with pytest.raises(Problem, match="401"):
             await verifier.caller(old)
+
+    run(story())
+
+
+def test_a_token_that_was_taken_once_is_refused_when_its_key_has_changed() -> None:
+    async def story() -> None:
+        publisher = Publisher()
+        verifier = publisher.verifier()
+        shown = publisher.header("one")
+        for _ in range(2):
+            await verifier.caller(shown)
+        # The same name, another key: what was checked with the old one is worth nothing.
+        publisher.add("one")
+        publisher.now += 301
+        with pytest.raises(Problem, match="401"):
+            await verifier.caller(shown)
+
+    run(story())
+
+
+def test_a_token_that_was_taken_once_is_refused_after_its_end() -> None:
+    async def story() -> None:
+        publisher = Publisher()
+        keys = KeySet(publisher.fetch, clock=lambda: publisher.now)
+        verifier = TokenVerifier(keys, issuer=ISSUER, audience="data-api", leeway_seconds=0)
+        ends = int(time.time()) + 2
+        token = jwt.encode(claims(exp=ends), publisher.keys["one"], "RS256", headers={"kid": "one"})
+        for _ in range(2):
+            await verifier.caller(f"Bearer {token}")
+        await asyncio.sleep(ends - time.time() + 0.01)
+        with pytest.raises(Problem, match="401"):
+            await verifier.caller(f"Bearer {token}")
 
     run(story())
 
