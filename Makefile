@@ -9,7 +9,7 @@ SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/
 # Those that run as pods; the others are functions.
 IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse test check bench lock clean data-api \
+.PHONY: preview rehearse test check bench lock clean data-api bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -38,6 +38,8 @@ bench: $(VENV)/.ready-dev  ## stage times and growth, side by side in one run
 
 $(SERVICES:%=bench-%): bench-%: services/%/.venv/.ready ## figures of one service: make bench-data_api
 	services/$*/.venv/bin/python -m tests.services.$*.bench
+
+bench-data-api: bench-data_api
 
 data-api: services/data_api/.venv/.ready ## the data-access API on this machine, with a sample, a token and lines to try
 	@services/data_api/.venv/bin/python -m services.data_api.local

@@ -338,7 +338,8 @@ def _media(request: Request) -> str:
     for media in accepted:
         if media in (ARROW, JSON_LINES):
             return media
-        if media in ("*/*", "application/*"):
+        # What asks for JSON (curl --json does) gets it line by line.
+        if media in ("*/*", "application/*", "application/json"):
             return JSON_LINES
     raise Problem(406, "not-acceptable", f"Accept {ARROW} or {JSON_LINES}.")
 

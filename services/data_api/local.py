@@ -131,7 +131,7 @@ def main() -> int:
             (folder / "service.pem").write_bytes(certificate + key)
             settings = {**environment(server, issuer, folder), "TLS_FILE": str(folder / "service.pem")}
             call = f"curl --cacert {folder}/service-ca.pem -H 'Authorization: Bearer {issuer.token()}'"
-            at = "https://localhost:8443/v1/datasets"
+            at = f"https://localhost:{os.environ.get('PORT', '8443')}/v1/datasets"
             say(
                 f'\n{call} {at}\n\n{call} {at}/breast_cancer/records --json \'{{"purpose": "research", "limit": 3}}\'\n\n'
             )

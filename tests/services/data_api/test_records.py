@@ -152,3 +152,9 @@ def test_more_rows_than_one_request_may_take_is_413(world: World) -> None:
 
 def test_what_cannot_be_accepted_is_406(world: World) -> None:
     assert world.records({}, headers={"Accept": "text/html"}).status_code == 406
+
+
+def test_who_asks_for_json_gets_it_line_by_line(world: World) -> None:
+    answer = world.records({"limit": 2}, headers={"Accept": "application/json"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/x-ndjson"

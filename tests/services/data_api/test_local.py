@@ -1,0 +1,73 @@
+"""``make data-api``: the lines that it prints work as they stand."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shlex
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.data_api.postgres import free_port
+from tests.services.data_api.conftest import until
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[list[str]]]:
+    """Yield the curl lines of a service that runs, split into words."""
+    told = tmp_path_factory.mktemp("local") / "stderr"
+    with told.open("wb") as into:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.data_api.local"],
+            env={**os.environ, "PORT": str(free_port())},
+            stdout=subprocess.DEVNULL,
+            stderr=into,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: "Ctrl-C" in told.read_text() or process.poll() is not None)
+        yield [shlex.split(line) for line in told.read_text().splitlines() if line.startswith("curl ")]
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+
+
+def curl(words: list[str]) -> httpx.Response:
+    """Do what curl does with these words."""
+    options = dict(itertools.pairwise(words))
+    address = next(word for word in words if word.startswith("https://"))
+    name, _, value = options["-H"].partition(": ")
+    headers = {name: value}
+    more: dict[str, Any] = {}
+    if "--json" in options:
+        # As curl's manual has it: Content-Type and Accept are application/json.
+        headers |= {"Content-Type": "application/json", "Accept": "application/json"}
+        more["content"] = options["--json"]
+    trusted = ssl.create_default_context(cafile=Path(options["--cacert"]))
+    with httpx.Client(verify=trusted, timeout=30) as client:
+        return client.request("POST" if more else "GET", address, headers=headers, **more)
+
+
+def test_every_line_that_is_printed_works(printed: list[list[str]]) -> None:
+    assert len(printed) == 3
+
+    def answers() -> bool:
+        try:
+            return curl(printed[0]).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(answers)
+    rows, mean = curl(printed[1]), curl(printed[2])
+    assert (rows.status_code, mean.status_code) == (200, 200), (rows.text, mean.text)
+    assert len(re.findall('"sample"', rows.text)) == 3
+    assert 0 <= mean.json()["value"] <= 30
