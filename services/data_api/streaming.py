@@ -6,10 +6,10 @@ import asyncio
 import io
 import json
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -24,6 +24,11 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON_LINES = "application/x-ndjson"
 
 BLOCK_ROWS = 65_536
+
+_FEW_ROWS = 4096
+"""So many take less than the change to a thread."""
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -66,30 +71,25 @@ class Reader:
                     connection.transaction(isolation="repeatable_read", readonly=True)
                 )
             coming = asyncio.create_task(self._fetch(connection, read, after, left))
-            stack.push_async_callback(_settled, coming)
-            while True:
-                row, asked = await coming
-                count = row[0]
-                left -= count
-                last = count < asked
-                columns, after = (
-                    await asyncio.to_thread(_columns, read, row, after)
-                    if count > 4096
-                    else _columns(read, row, after)
-                )
-                if not last and left > 0:
-                    coming = asyncio.create_task(self._fetch(connection, read, after, left))
-                    stack.push_async_callback(_settled, coming)
-                kinds = [read.dataset.columns[name].type for name in read.dataset.key]
-                cursor = None if last or after is None else self._cursors.sealed(after, kinds, read.bound_to)
-                made = (
-                    await asyncio.to_thread(self._masked, read, columns)
-                    if count > 4096
-                    else self._masked(read, columns)
-                )
-                yield Block(made, cursor)
-                if last or left <= 0:
-                    return
+            try:
+                while True:
+                    row, asked = await coming
+                    count = row[0]
+                    left -= count
+                    last = count < asked
+                    columns, after = await _aside(count, _columns, read, row, after)
+                    if not last and left > 0:
+                        coming = asyncio.create_task(self._fetch(connection, read, after, left))
+                    kinds = [read.dataset.columns[name].type for name in read.dataset.key]
+                    cursor = (
+                        None if last or after is None else self._cursors.sealed(after, kinds, read.bound_to)
+                    )
+                    yield Block(await _aside(count, self._masked, read, columns), cursor)
+                    if last or left <= 0:
+                        return
+            finally:
+                # Only the block that is under way is held: what was sent must not stay until the end.
+                await _settled(coming)
 
     async def _fetch(self, connection: Any, read: Read, after: Any, left: int) -> tuple[Any, int]:
         rows = min(left, BLOCK_ROWS)
@@ -101,6 +101,11 @@ class Reader:
             [self._masker.masked(read.dataset.columns[name], columns[name]) for name in read.columns],
             names=read.columns,
         )
+
+
+async def _aside(rows: int, work: Callable[..., T], *arguments: Any) -> T:
+    """Do the work of many rows in a thread, so that others are served meanwhile, and of few at once."""
+    return await asyncio.to_thread(work, *arguments) if rows > _FEW_ROWS else work(*arguments)
 
 
 async def _settled(task: asyncio.Task[Any]) -> None:
