@@ -12,6 +12,9 @@ import yaml
 from services.data_api.declarations import Dataset
 from services.shared.tokens import Caller
 
+MOST_REMEMBERED = 10_000
+"""Decisions that are remembered: policies do not change while the service runs, so the same question has one answer."""
+
 
 class PolicyError(Exception):
     """The policies do not fit the schema; nothing is served under them."""
@@ -36,6 +39,7 @@ class Policies:
             raise PolicyError(f"{folder}: {error}") from None
         if not result.validation_passed:
             raise PolicyError(f"{folder}: {'; '.join(str(error) for error in result.errors)}")
+        self._decided: dict[tuple[object, ...], bool] = {}
         self._roles: dict[str, list[str]] = yaml.safe_load((folder / "roles.yaml").read_text()) or {}
 
     def allows(
@@ -49,6 +53,24 @@ class Policies:
         address: str,
     ) -> bool:
         """Decide. A dataset that does not exist is asked about like any other, and then refused."""
+        hour = datetime.now(UTC).hour
+        asked = (caller, action, name, dataset is None, purpose, address, hour)
+        if asked not in self._decided:
+            if len(self._decided) >= MOST_REMEMBERED:
+                self._decided.clear()
+            self._decided[asked] = self._decide(caller, action, name, dataset, purpose, address, hour)
+        return self._decided[asked]
+
+    def _decide(
+        self,
+        caller: Caller,
+        action: str,
+        name: str,
+        dataset: Dataset | None,
+        purpose: str | None,
+        address: str,
+        hour: int,
+    ) -> bool:
         who = {"type": "ServiceAccount", "id": caller.principal}
         what = {"type": "Dataset", "id": name}
         entities: list[dict[str, Any]] = [
@@ -70,7 +92,7 @@ class Policies:
         ]
         context: dict[str, object] = {
             "address": {"__extn": {"fn": "ip", "arg": address}},
-            "hour": datetime.now(UTC).hour,
+            "hour": hour,
         }
         if purpose is not None:
             context["purpose"] = purpose

@@ -165,7 +165,9 @@ class JsonLines:
 
     def block(self, made: Block) -> bytes:
         """Return the lines of one block."""
-        lines = [json.dumps(_plain(row), default=_text) for row in made.batch.to_pylist()]
+        names = made.batch.schema.names
+        columns = [_values(column) for column in made.batch.columns]
+        lines = [_encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
         if made.cursor:
             lines.append(json.dumps({"@cursor": made.cursor}))
         return "".join(f"{line}\n" for line in lines).encode()
@@ -175,10 +177,17 @@ class JsonLines:
         return json.dumps({"@end": True, "@rows": read.rows}).encode() + b"\n"
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _values(column: pa.Array) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    if not pa.types.is_floating(column.type):
+        return values
     # JSON has no NaN and no infinity.
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    return [None if v is None or not math.isfinite(v) else v for v in values]
 
 
 def _text(value: Any) -> str:
     return str(value.isoformat())
+
+
+_encode = json.JSONEncoder(default=_text).encode
+"""Made once: ``json.dumps`` with an option makes an encoder for each row."""

@@ -49,9 +49,12 @@ class Sealer:
         return body, seal(self._key, body)
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def canonical(event: Mapping[str, Any]) -> str:
     """Return the one spelling of an event (sorted names, no spaces, ASCII)."""
-    return json.dumps(event, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _encode(event)
 
 
 def seal(key: bytes, body: str) -> str:
