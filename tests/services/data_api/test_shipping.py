@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +14,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from services.data_api.audit import Audit
 from services.shared.log_group import LONGEST_WAIT_SECONDS, MOST_WAITING, Full, LogGroup
-from tests.services.data_api.conftest import until
+from services.shared.problems import Problem
+from tests.services.data_api.conftest import run, until
 
 GROUP = "/secure-ml-platform-dev/data-api/audit"
 
@@ -110,3 +114,53 @@ def test_a_call_holds_no_more_than_cloudwatch_takes() -> None:
     sizes = [sum(len(event["message"]) + 26 for event in call) for call in client.calls]
     assert len(client.lines) == 30
     assert max(sizes) <= 1_048_576
+
+
+class _Kept:
+    """A database that keeps what is appended."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def fetch(self, _text: str, bodies: list[str], _seals: list[str]) -> list[dict[str, Any]]:
+        self.bodies += bodies
+        return [{"at": number, "hash": "0" * 64} for number, _ in enumerate(bodies, 1)]
+
+
+def test_an_event_that_is_kept_is_shipped_to_the_log_group_as_it_is_to_the_log(tmp_path: Path) -> None:
+    client, log = Recorder(), tmp_path / "log"
+    shipped = group(client)
+
+    async def story() -> None:
+        with log.open("wb") as into:
+            audit = Audit(_Kept(), b"k" * 32, into.fileno(), log_group=shipped)  # type: ignore[arg-type]
+            await audit.write({"event": "records"})
+            audit.write_later({"event": "completed"})
+            await audit.close(10)
+
+    run(story())
+    assert client.lines == log.read_text().splitlines()
+    assert [json.loads(line)["event"] for line in client.lines] == ["records", "completed"]
+    assert {"seal", "link", "sequence", "service", "time"} <= set(json.loads(client.lines[0]))
+
+
+def test_while_too_much_waits_for_the_log_group_nothing_is_served(tmp_path: Path) -> None:
+    client, now, kept = Recorder(), [1e9], _Kept()
+    client.away = True
+    shipped = group(client, clock=lambda: now[0])
+    _older(shipped, now)
+
+    async def story() -> None:
+        with (tmp_path / "log").open("wb") as into:
+            audit = Audit(kept, b"k" * 32, into.fileno(), log_group=shipped)  # type: ignore[arg-type]
+            with pytest.raises(Problem, match="503"):
+                await audit.write({"event": "records"})
+
+    run(story())
+    assert not kept.bodies
+    client.away = False
+    shipped.close(10)
