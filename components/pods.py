@@ -127,7 +127,8 @@ def pod_spec(
     """
     spec: Fields = {
         "serviceAccountName": name,
-        # Whoever needs AWS gets a token of EKS's from the pod identity agent; nobody needs the API server.
+        # Whoever needs AWS gets a token of EKS's from the pod identity agent; whoever shows one to somebody else
+        # names whom (``audiences``). Nobody gets the one that Kubernetes would hand out unasked.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "hostNetwork": False,

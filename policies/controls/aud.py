@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from machinery.buckets import BUCKET, is_replica
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References, stack_violation
 from machinery.documents import statements
 from machinery.stack import Stack
@@ -12,9 +13,7 @@ from machinery.subject import Node, Outcomes, Resource, Undecided, per_item
 catalogue = Catalogue()
 
 TRAIL = "aws:cloudtrail/trail:Trail"
-BUCKET = "aws:s3/bucket:Bucket"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
-REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 OBJECT_LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 DATABASE = "aws:rds/instance:Instance"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -322,9 +321,7 @@ def personal_data_is_looked_for(bucket: Resource, stack: Stack) -> Outcomes:
     if not stack.declared.floors.classified or bucket.switch("tags.data-domain") != "data":
         return
     # A replica holds what its source holds, and is paid for once.
-    if stack.referrers(bucket, "rules", REPLICATION) or stack.referrers(
-        bucket, "replicationConfiguration", BUCKET
-    ):
+    if is_replica(bucket, stack):
         return
     if not any(account.switch("status", absent="ENABLED") == "ENABLED" for account in stack.of(MACIE)):
         yield bucket.violation("", "is in an account that does not use Macie")

@@ -160,6 +160,13 @@ def _bounds(deployment: Manifest, stack: Stack) -> Iterator[bool]:
         yield same and bool(selected) and selected.items() <= labels.items()
 
 
+_OBJECTIVES = (
+    ("BACKUP_LAST_RECOVERY_POINT_CREATED", "recoveryPointAgeValue", "recovery point objective"),
+    ("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET", "maxRestoreTime", "recovery time objective"),
+)
+"""Control and parameter of AWS Backup Audit Manager that hold each objective."""
+
+
 @catalogue.stack(
     "RED-07",
     "The recovery objectives are stated, and AWS watches day by day whether they are met",
@@ -169,19 +176,14 @@ def _bounds(deployment: Manifest, stack: Stack) -> Iterator[bool]:
     references=References(nist=["CP-2", "CP-9", "CP-10"], hipaa=["164.308(a)(7)(ii)(B)"]),
 )
 def objectives_are_watched(plan: Resource, stack: Stack) -> Outcomes:
-    stated = {
-        control.word("name"): control.items("inputParameters")
-        for framework in stack.of(FRAMEWORK)
-        for control in framework.items("controls")
-    }
+    controls = [control for framework in stack.of(FRAMEWORK) for control in framework.items("controls")]
     for name, parameter, said in _OBJECTIVES:
-        values = [each.word("value") for each in stated.get(name, ()) if each.word("name") == parameter]
+        values = [
+            stated.word("value")
+            for control in controls
+            if control.word("name") == name
+            for stated in control.items("inputParameters")
+            if stated.word("name") == parameter
+        ]
         if not any(value.isdecimal() and int(value) > 0 for value in values):
             yield plan.violation("", f"states no {said} that is watched")
-
-
-_OBJECTIVES = (
-    ("BACKUP_LAST_RECOVERY_POINT_CREATED", "recoveryPointAgeValue", "recovery point objective"),
-    ("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET", "maxRestoreTime", "recovery time objective"),
-)
-"""Control and parameter of AWS Backup Audit Manager that hold each objective."""

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 
+from machinery.buckets import BUCKET, REPLICATION, is_replica
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References, stack_violation
 from machinery.documents import Condition, Statement, statements
 from machinery.regions import region_of
@@ -19,12 +20,10 @@ from machinery.values import leaves
 
 catalogue = Catalogue()
 
-BUCKET = "aws:s3/bucket:Bucket"
 ACL = "aws:s3/bucketAcl:BucketAcl"
 LOGGING = "aws:s3/bucketLogging:BucketLogging"
 OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 POLICY = "aws:s3/bucketPolicy:BucketPolicy"
-REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 ACCOUNT_BLOCK = "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock"
 TRAIL = "aws:cloudtrail/trail:Trail"
 
@@ -489,7 +488,7 @@ def _enabled_for_all(rule: Node) -> bool:
     ),
 )
 def bucket_replicates(bucket: Resource, stack: Stack) -> Outcomes:
-    asked = stack.declared.floors.replicated_buckets and not _is_replica(bucket, stack)
+    asked = stack.declared.floors.replicated_buckets and not is_replica(bucket, stack)
     if not asked or bucket.switch("tags.data-domain") not in ("data", "models"):
         return
     separate = stack.referrers(bucket, "bucket", REPLICATION)
@@ -505,13 +504,6 @@ def bucket_replicates(bucket: Resource, stack: Stack) -> Outcomes:
         yield bucket.violation("", "replicates no object that is encrypted with KMS")
     elif not any(region_of(copy) != region_of(bucket) for copy in copies):
         yield bucket.violation("", "replicates into no bucket of this stack in another region")
-
-
-def _is_replica(bucket: Resource, stack: Stack) -> bool:
-    return bool(
-        stack.referrers(bucket, "rules", REPLICATION)
-        or stack.referrers(bucket, "replicationConfiguration", BUCKET)
-    )
 
 
 def _replicates_encrypted(rule: Node) -> bool:

@@ -84,7 +84,7 @@ STRICTEST = Floors(
     nat_per_zone=True,
     replicated_buckets=True,
     classified=True,
-    standards=_NIST,
+    standards=(*_NIST, *_PCI),
 )
 
 
