@@ -27,8 +27,8 @@ PYTHON = "usr/local"
 """Where the official image has it."""
 
 
-def strip(root: Path) -> list[str]:
-    """Remove what is not needed under ``root``; return what was, by its path there."""
+def strip(root: Path) -> None:
+    """Remove what is not needed under ``root``."""
     removed = [path for folder in TOOLS for path in _inside(root / folder)]
     removed += [path for path in _inside(root / PYTHON / "bin") if not path.name.startswith("python3")]
     for library in sorted((root / PYTHON / "lib").glob("python3*")):
@@ -38,7 +38,6 @@ def strip(root: Path) -> list[str]:
             shutil.rmtree(path)
         elif path.exists() or path.is_symlink():
             path.unlink()
-    return sorted(str(path.relative_to(root)) for path in removed)
 
 
 def _inside(folder: Path) -> list[Path]:

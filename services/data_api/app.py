@@ -89,16 +89,29 @@ class Access:
     def event(self, phase: str, **more: Any) -> dict[str, Any]:
         """Return its event."""
         return {
-            "phase": phase,
-            "request_id": self.request_id,
-            "principal": self.caller.principal,
-            "source_address": self.address,
+            **_event(phase, self.request_id, self.caller.principal, self.address, self.action),
             "dataset": self.dataset.name,
-            "event": self.action,
             "purpose": self.purpose,
-            "decision": "allow",
             **more,
         }
+
+
+def _event(phase: str, request_id: str, principal: str, address: str, action: str) -> dict[str, Any]:
+    """Return what every event says."""
+    return {
+        "phase": phase,
+        "request_id": request_id,
+        "principal": principal,
+        "source_address": address,
+        "event": action,
+        "decision": "allow",
+    }
+
+
+def _refusal(reason: str, request_id: str, principal: str, address: str, action: str) -> dict[str, Any]:
+    """Return the event of a refusal."""
+    said = _event("refused", request_id, principal, address, action)
+    return {**said, "decision": "deny", "reason": reason}
 
 
 class Service:
@@ -153,19 +166,8 @@ class Service:
         dataset = self.datasets.get(name)
         allowed = self.policies.allows(caller, action, name, dataset, purpose=purpose, address=address)
         if not allowed or dataset is None:
-            await self.audit.write(
-                {
-                    "phase": "refused",
-                    "request_id": request_id,
-                    "principal": caller.principal,
-                    "source_address": address,
-                    "dataset": name,
-                    "event": action,
-                    "purpose": purpose,
-                    "decision": "deny",
-                    "reason": "not-allowed",
-                }
-            )
+            refusal = _refusal("not-allowed", request_id, caller.principal, address, action)
+            await self.audit.write({**refusal, "dataset": name, "purpose": purpose})
             raise Problem(403, "not-allowed", "You may not do this.")
         return Access(
             caller=caller,
@@ -193,15 +195,7 @@ class Service:
             if problem.status == 401:
                 self.failures.take(address)
                 await self.audit.write(
-                    {
-                        "phase": "refused",
-                        "request_id": request_id,
-                        "principal": "unauthenticated",
-                        "source_address": address,
-                        "event": action,
-                        "decision": "deny",
-                        "reason": "unauthenticated",
-                    }
+                    _refusal("unauthenticated", request_id, "unauthenticated", address, action)
                 )
             raise
         self.buckets.take(caller.principal)
@@ -243,17 +237,8 @@ async def datasets(request: Request) -> dict[str, Any]:
         for d in service.datasets.values()
         if service.policies.allows(caller, "list", d.name, d, purpose=None, address=address)
     ]
-    await service.audit.write(
-        {
-            "phase": "opened",
-            "request_id": request_id,
-            "principal": caller.principal,
-            "source_address": address,
-            "event": "list",
-            "decision": "allow",
-            "rows": len(seen),
-        }
-    )
+    opened = _event("opened", request_id, caller.principal, address, "list")
+    await service.audit.write({**opened, "rows": len(seen)})
     return {"datasets": seen}
 
 
@@ -372,7 +357,8 @@ class Stream(Response):
         outcome = "cut off"
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            # One block is held back, so that a short answer goes out in one piece with its end.
+            # One block is held back, so that a short answer goes out in one piece with its end. It is counted
+            # when it is made: where a client leaves, the event says a block more than was sent, never less.
             held = await self._block(self._first)
             async for made in self._blocks:
                 if gone.done():

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from services.data_api import settings as configuration
 from services.data_api.database import Database
@@ -40,13 +40,13 @@ class Audit:
         self,
         database: Database,
         key: bytes,
-        stream: TextIO | int = 1,
+        descriptor: int = 1,
         *,
         log_group: LogGroup | None = None,
     ) -> None:
-        """Take the database, the sealing key and the file descriptor (or stream) and log group to ship to."""
+        """Take the database, the sealing key and the file descriptor and log group to ship to."""
         self._database, self._sealer = database, Sealer(key)
-        self._descriptor = stream if isinstance(stream, int) else stream.fileno()
+        self._descriptor = descriptor
         self._log_group = log_group
         self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cedarpy
 import yaml
@@ -18,6 +18,18 @@ MOST_REMEMBERED = 10_000
 
 class PolicyError(Exception):
     """The policies do not fit the schema; nothing is served under them."""
+
+
+class _Question(NamedTuple):
+    """Everything that a decision depends on."""
+
+    caller: Caller
+    action: str
+    name: str
+    declared: bool
+    purpose: str | None
+    address: str
+    hour: int
 
 
 class Policies:
@@ -39,7 +51,7 @@ class Policies:
             raise PolicyError(f"{folder}: {error}") from None
         if not result.validation_passed:
             raise PolicyError(f"{folder}: {'; '.join(str(error) for error in result.errors)}")
-        self._decided: dict[tuple[object, ...], bool] = {}
+        self._decided: dict[_Question, bool] = {}
         self._roles: dict[str, list[str]] = yaml.safe_load((folder / "roles.yaml").read_text()) or {}
 
     def allows(
@@ -53,31 +65,21 @@ class Policies:
         address: str,
     ) -> bool:
         """Decide. A dataset that does not exist is asked about like any other, and then refused."""
-        hour = datetime.now(UTC).hour
-        asked = (caller, action, name, dataset is None, purpose, address, hour)
+        asked = _Question(caller, action, name, dataset is not None, purpose, address, datetime.now(UTC).hour)
         if asked not in self._decided:
             if len(self._decided) >= MOST_REMEMBERED:
                 self._decided.clear()
-            self._decided[asked] = self._decide(caller, action, name, dataset, purpose, address, hour)
+            self._decided[asked] = self._decide(asked, dataset)
         return self._decided[asked]
 
-    def _decide(
-        self,
-        caller: Caller,
-        action: str,
-        name: str,
-        dataset: Dataset | None,
-        purpose: str | None,
-        address: str,
-        hour: int,
-    ) -> bool:
-        who = {"type": "ServiceAccount", "id": caller.principal}
-        what = {"type": "Dataset", "id": name}
+    def _decide(self, asked: _Question, dataset: Dataset | None) -> bool:
+        who = {"type": "ServiceAccount", "id": asked.caller.principal}
+        what = {"type": "Dataset", "id": asked.name}
         entities: list[dict[str, Any]] = [
             {
                 "uid": who,
-                "attrs": {"namespace": caller.namespace, "name": caller.service_account},
-                "parents": self._parents(caller),
+                "attrs": {"namespace": asked.caller.namespace, "name": asked.caller.service_account},
+                "parents": self._parents(asked.caller),
             },
             {
                 "uid": what,
@@ -91,18 +93,18 @@ class Policies:
             },
         ]
         context: dict[str, object] = {
-            "address": {"__extn": {"fn": "ip", "arg": address}},
-            "hour": hour,
+            "address": {"__extn": {"fn": "ip", "arg": asked.address}},
+            "hour": asked.hour,
         }
-        if purpose is not None:
-            context["purpose"] = purpose
-        asked = {
+        if asked.purpose is not None:
+            context["purpose"] = asked.purpose
+        request = {
             "principal": who,
-            "action": {"type": "Action", "id": action},
+            "action": {"type": "Action", "id": asked.action},
             "resource": what,
             "context": context,
         }
-        decided = cedarpy.is_authorized(asked, self._policies, entities, self._schema)
+        decided = cedarpy.is_authorized(request, self._policies, entities, self._schema)
         # A policy that erred was skipped, and it may have been the one that forbids.
         # Looked at in this order, so that a refusal is the same work whether or not the dataset exists.
         return decided.allowed and not decided.diagnostics.errors and dataset is not None

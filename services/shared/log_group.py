@@ -81,10 +81,12 @@ class LogGroup:
                 self._wake.wait()
                 self._wake.clear()
                 continue
-            batch = _first_batch(list(self._waiting))
             try:
+                batch = _first_batch(list(self._waiting))
                 self._send(batch)
             except Exception as error:
+                # Somebody may have taken the stream away.
+                self._made = False
                 # The line itself is not told: it may name whom it is about.
                 sys.stderr.write(f"log group {self._group}: {type(error).__name__}; tried again\n")
                 time.sleep(self._pause)

@@ -62,7 +62,6 @@ def app(tmp_path: Path) -> Path:
     ],
 )
 def test_what_is_copied_is_enough_to_start(tmp_path: Path, program: list[str], says: str) -> None:
-    # -P and -s: nothing is found but what the image has and the libraries of its lock.
     run = subprocess.run(
         [sys.executable, "-s", "-m", *program],
         cwd=app(tmp_path),
@@ -73,6 +72,44 @@ def test_what_is_copied_is_enough_to_start(tmp_path: Path, program: list[str], s
         timeout=60,
     )
     assert (run.returncode, run.stderr[: len(says)]) == (2, says), run.stderr
+
+
+ONLY_THE_LOCK = """
+import importlib, importlib.metadata, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        owners = {each.lower().replace("_", "-") for each in OWNERS.get(name.partition(".")[0], ())}
+        if owners and not owners & LOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+OWNERS, LOCKED = importlib.metadata.packages_distributions(), set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Refuse())
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+"""
+"""Imports modules in an environment that has more than the image: what is not in the lock is not found."""
+
+
+def test_the_libraries_of_its_lock_are_enough(tmp_path: Path) -> None:
+    folder = app(tmp_path)
+    own = [
+        ".".join(path.relative_to(folder).with_suffix("").parts)
+        for path in folder.rglob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    ]
+    lock = (ROOT / "services" / "data_api" / "requirements.lock").read_text()
+    locked = re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE)
+
+    def imported(libraries: list[str]) -> subprocess.CompletedProcess[str]:
+        # boto3 is imported when AWS is needed, and not before.
+        modules = [*own, "services.data_api.__main__", "boto3"]
+        words = [sys.executable, "-c", ONLY_THE_LOCK, ",".join(libraries), *modules]
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+    assert imported(locked).returncode == 0, imported(locked).stderr
+    without = imported([name for name in locked if name != "pyyaml"])
+    assert "No module named 'yaml'" in without.stderr
 
 
 def test_what_is_for_trying_is_not_in_the_image(tmp_path: Path) -> None:

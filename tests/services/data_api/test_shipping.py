@@ -78,6 +78,24 @@ def test_what_waited_while_it_was_away_is_sent_when_it_is_back() -> None:
     assert client.lines == [str(number) for number in range(50)]
 
 
+def test_a_stream_that_was_taken_away_is_made_again() -> None:
+    with mock_aws():
+        client = boto3.client("logs", region_name="eu-central-1")
+        client.create_log_group(logGroupName=GROUP)
+        shipped = group(client)
+
+        def kept() -> list[str]:
+            return [each["message"] for each in client.filter_log_events(logGroupName=GROUP)["events"]]
+
+        shipped.offer("one")
+        until(lambda: kept() == ["one"])
+        (stream,) = client.describe_log_streams(logGroupName=GROUP)["logStreams"]
+        client.delete_log_stream(logGroupName=GROUP, logStreamName=stream["logStreamName"])
+        shipped.offer("two")
+        until(lambda: kept() == ["two"])
+        shipped.close(10)
+
+
 def _older(shipped: LogGroup, now: list[float]) -> None:
     shipped.offer("one")
     now[0] += LONGEST_WAIT_SECONDS + 1
