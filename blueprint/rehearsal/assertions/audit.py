@@ -203,3 +203,23 @@ def streams_are_encrypted(account: Account) -> Iterator[Seen]:
     for name in client.list_delivery_streams()["DeliveryStreamNames"]:
         stream = client.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
         yield name, ":key/" in stream.get("DeliveryStreamEncryptionConfiguration", {}).get("KeyARN", "")
+
+
+_ASKED = ("aws-waf-logs-", "/data-api/audit", "/gateway/queries")
+"""Parts of the names of the log groups that auditors ask about."""
+
+
+@audit("What services were asked and the web ACL refused is on its way into the archive", about=STREAM)
+def logs_reach_the_archive(account: Account) -> Iterator[Seen]:
+    firehose, logs = account.client("firehose"), account.client("logs")
+    streams = {
+        firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"][
+            "DeliveryStreamARN"
+        ]
+        for name in firehose.list_delivery_streams()["DeliveryStreamNames"]
+    }
+    for group in account.every("logs", "describe_log_groups", "logGroups"):
+        name = group["logGroupName"]
+        if any(part in name for part in _ASKED):
+            taken = logs.describe_subscription_filters(logGroupName=name)["subscriptionFilters"]
+            yield name, any(each["destinationArn"] in streams and not each["filterPattern"] for each in taken)
