@@ -51,9 +51,10 @@ lock: $(VENV)/.ready-dev $(SERVICES:%=lock-%) ## pin again what pyproject.toml a
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
+# What a torch.txt installs is left out of the lock (services/without-torch.txt).
 $(SERVICES:%=lock-%): lock-%: $(VENV)/.ready-dev
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header services/$*/pyproject.toml -o services/$*/requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --extra dev -c services/$*/requirements.lock services/$*/pyproject.toml -o services/$*/requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header $(if $(wildcard services/$*/torch.txt),--override services/without-torch.txt) services/$*/pyproject.toml -o services/$*/requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header $(if $(wildcard services/$*/torch.txt),--override services/without-torch.txt) --extra dev -c services/$*/requirements.lock services/$*/pyproject.toml -o services/$*/requirements-dev.lock
 
 clean:                     ## remove what the other targets made
 	rm -rf $(VENV) services/*/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
@@ -80,5 +81,7 @@ services/%/.venv/bin/python: | $(VENV)/bin/python
 .SECONDEXPANSION:
 services/%/.venv/.ready: services/$$*/requirements-dev.lock | services/$$*/.venv/bin/python
 	@echo "Installing what $* needs"
-	@services/$*/.venv/bin/pip install --quiet --disable-pip-version-check -r services/$*/requirements-dev.lock
+	@# Torch's CPU and CUDA builds share a version, so which one is the machine's own choice, and no lock's.
+	@services/$*/.venv/bin/pip install --quiet --disable-pip-version-check \
+		$(addprefix -r ,$(wildcard services/$*/torch.txt)) -r services/$*/requirements-dev.lock
 	@touch $@

@@ -94,12 +94,16 @@ def test_every_module_says_its_idea_in_its_first_line() -> None:
     assert silent == []
 
 
+SHARED = {"shared", "modelchain", "screens"}
+"""What services have in common; these know each other and no service."""
+
+
 def test_a_service_knows_nothing_of_the_platform_and_of_no_other_service() -> None:
     platform = PULUMI | {"components", "stacks", "policies", "blueprint", "machinery", "controls", "tests"}
     for path in python_files("services"):
         assert not platform & set(imported(path)), path
         own = path.relative_to(ROOT / "services").parts[0]
-        strangers = set(services_imported(path)) - {own, "shared"}
+        strangers = set(services_imported(path)) - {own, *SHARED}
         assert not strangers, f"{path} imports {strangers}"
 
 
