@@ -1,0 +1,1 @@
+"""Screens of what comes in, before a model sees it: pure functions, each of which says why it objects."""
