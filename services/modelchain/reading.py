@@ -1,0 +1,189 @@
+"""Reads a candidate or a release once: every byte that is judged later is the byte that was read here.
+
+Names come from a closed list; files are plain, have one name and bounded sizes, and are opened relative to folders
+that are already open, so nobody can put a link in between.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.modelchain import strict_json
+from services.modelchain.errors import ModelError, Unreadable
+from services.modelchain.schema import (
+    ARRAYS,
+    CARD,
+    GRAPH,
+    MODEL,
+    MODEL_SIGNATURE,
+    PRIVACY,
+    SCHEMA,
+    STATISTICS,
+    VERDICT,
+    VERDICT_FILE,
+    VERDICT_SIGNATURE,
+    WEIGHTS,
+)
+
+MIB = 2**20
+
+MODEL_FILES = {
+    GRAPH: 512 * MIB,
+    SCHEMA: strict_json.MOST_BYTES,
+    STATISTICS: strict_json.MOST_BYTES,
+    ARRAYS: 256 * MIB,
+    CARD: strict_json.MOST_BYTES,
+    PRIVACY: strict_json.MOST_BYTES,
+    WEIGHTS: 512 * MIB,
+}
+"""The files of ``model/``, with the most bytes of each."""
+
+OPTIONAL = {WEIGHTS}
+
+VERDICT_FILES = {VERDICT_FILE: strict_json.MOST_BYTES}
+
+SIGNATURE_BYTES = strict_json.MOST_BYTES
+
+MOST_TOTAL_BYTES = 1024 * MIB
+"""Of everything together: it is held in memory while it is verified."""
+
+FOLDERS = {MODEL: MODEL_FILES, VERDICT: VERDICT_FILES}
+SIGNATURES = (MODEL_SIGNATURE, VERDICT_SIGNATURE)
+
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What lies in a candidate or a release, read once."""
+
+    model: Mapping[str, bytes]
+    model_signature: bytes | None
+    verdict: Mapping[str, bytes] | None
+    verdict_signature: bytes | None
+
+
+def read(path: Path) -> Contents:
+    """Return everything that lies in a candidate or release.
+
+    Raises:
+        Unreadable: there is no such folder, or it may not be read.
+        ModelError: something lies there that is not taken, or something is missing.
+    """
+    with _opened(path) as root:
+        present = _names(root, str(path), [*FOLDERS, *SIGNATURES])
+        if MODEL not in present:
+            raise ModelError(f"{path}: holds no folder {MODEL}/")
+        reader = _Reader()
+        folders = {name: reader.folder(root, name) for name in FOLDERS if name in present}
+        signatures = {name: reader.file(root, name, "", SIGNATURE_BYTES) for name in SIGNATURES if name in present}
+        contents = Contents(
+            model=folders[MODEL],
+            model_signature=signatures.get(MODEL_SIGNATURE),
+            verdict=folders.get(VERDICT),
+            verdict_signature=signatures.get(VERDICT_SIGNATURE),
+        )
+    missing = sorted(MODEL_FILES.keys() - OPTIONAL - contents.model.keys())
+    if missing:
+        raise ModelError(f"{MODEL}/{missing[0]}: is missing")
+    return contents
+
+
+class _Reader:
+    """Reads files until they are too many bytes together."""
+
+    def __init__(self) -> None:
+        self._left = MOST_TOTAL_BYTES
+
+    def folder(self, root: int, name: str) -> dict[str, bytes]:
+        allowed = FOLDERS[name]
+        with _inside(root, name) as folder:
+            names = _names(folder, name, allowed)
+            for each in names:
+                self._plain(folder, each, f"{name}/", allowed[each])
+            return {each: self.file(folder, each, f"{name}/", allowed[each]) for each in names}
+
+    def file(self, folder: int, name: str, within: str, most: int) -> bytes:
+        size = self._plain(folder, name, within, most)
+        self._left -= size
+        if self._left < 0:
+            raise ModelError(f"{within}{name}: all files together have more than {MOST_TOTAL_BYTES} bytes")
+        with _refused(f"{within}{name}"), os.fdopen(os.open(name, _OPEN, dir_fd=folder), "rb") as file:
+            _is_plain(os.fstat(file.fileno()), f"{within}{name}", most)
+            data = file.read(size + 1)
+        if len(data) != size:
+            raise ModelError(f"{within}{name}: changed while it was read")
+        return data
+
+    @staticmethod
+    def _plain(folder: int, name: str, within: str, most: int) -> int:
+        with _refused(f"{within}{name}"):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return _is_plain(found, f"{within}{name}", most)
+
+
+def _is_plain(found: os.stat_result, where: str, most: int) -> int:
+    if stat.S_ISLNK(found.st_mode):
+        raise ModelError(f"{where}: is a symbolic link; put the file itself there")
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelError(f"{where}: is not a plain file")
+    if found.st_nlink != 1:
+        raise ModelError(f"{where}: has another name elsewhere (a hard link); copy the file")
+    if found.st_size > most:
+        raise ModelError(f"{where}: has {found.st_size} bytes; {most} at most")
+    return found.st_size
+
+
+def _names(folder: int, where: str, allowed: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name not in allowed:
+                raise ModelError(f"{where}: {entry.name!r} does not belong there; only {', '.join(allowed)}")
+            found.append(entry.name)
+    return sorted(found)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Unreadable(f"{path}: there is no such folder") from None
+    except NotADirectoryError:
+        raise Unreadable(f"{path}: is not a folder; name the one that holds {MODEL}/") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{path}: cannot be read: {_reason(error)}") from None
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _inside(root: int, name: str) -> Iterator[int]:
+    with _refused(name):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=root, follow_symlinks=False).st_mode):
+            raise ModelError(f"{name}: is not a folder")
+        folder = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=root)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _refused(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(f"{where}: cannot be read: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
