@@ -13,8 +13,9 @@ from components.documents import Statement, partition_of
 from components.fields import metadata
 from components.nodes import between_groups
 from components.pod_network import Addresses, Peer
-from components.pods import API_SERVER, TOKENS, Container, Image, Size
+from components.pods import API_SERVER, Container, Image, Size
 from components.rights import Secrets, writes_log
+from components.token_issuer import Issuer
 from components.workload import Probe, Rights, ServiceWorkload
 
 
@@ -87,31 +88,6 @@ class DatabaseAccess:
 
 AUDIENCE = "data-api"
 """Whom callers' tokens are for: a token for anybody else is refused."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Issuer:
-    """Who vouches for callers: the cluster, whose keys its own API server tells to its service accounts.
-
-    The public address of the issuer is out of reach: the pods have no way to the internet.
-    """
-
-    url: pulumi.Input[str]
-    """What stands in tokens as their issuer."""
-    api_server: Addresses
-    security_group_id: pulumi.Input[str]
-    """Group of the API server's interfaces."""
-
-    @property
-    def environment(self) -> dict[str, pulumi.Input[str]]:
-        """Where the service finds the keys, and what it shows there."""
-        return {
-            "CALLER_ISSUER": self.url,
-            "CALLER_AUDIENCE": AUDIENCE,
-            "CALLER_KEYS_URL": "https://kubernetes.default.svc/openid/v1/jwks",
-            "CALLER_KEYS_CA_FILE": f"{TOKENS}/ca.crt",
-            "CALLER_KEYS_TOKEN_FILE": f"{TOKENS}/{API_SERVER}",
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +210,7 @@ class DataApiService(pulumi.ComponentResource):
                     "DATABASE_CA_FILE": DATABASE_CA_FILE,
                     "PORT": str(port),
                     "AUDIT_LOG_GROUP": log.name,
-                    **issuer.environment,
+                    **issuer.environment(AUDIENCE),
                     "TLS_SECRET_ID": secrets.name("tls"),
                     "PSEUDONYM_SECRET_ID": secrets.name("pseudonyms"),
                 },

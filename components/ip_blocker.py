@@ -1,6 +1,6 @@
-"""The infrastructure of the IP blocker: a function that reads the web ACL's log and fills its block sets.
+"""The infrastructure of the IP blocker: a function that reads logs of offences and fills the web ACL's block sets.
 
-What the web ACL refuses comes in over the log's subscription; a schedule wakes the function to let go whoever has
+What the web ACL refuses comes in over its log's subscription, and what a service suspects over its own; a schedule wakes the function to let go whoever has
 served their time. Who is blocked, and until when, is in a table. Nobody but the function writes there.
 
 The function is in no VPC: it calls AWS and nothing else, and a place in the network would only give whoever took it
@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """The log of the web ACL."""
+    """A log group that offences stand in."""
 
     group_name: pulumi.Input[str]
     group_arn: pulumi.Input[str]
@@ -100,7 +100,7 @@ class IpBlocker(pulumi.ComponentResource):
             name: Logical name; the schedule group is named after it, so it is unique in account and region.
             source: The program.
             block_sets: The sets that it fills.
-            log: What it reads.
+            log: That of the web ACL.
             never_blocked_cidrs: Ranges that it never puts into a set (the web ACL excepts them besides).
             sentence: When and for how long.
             key_arn: Key of the table, the dead letters and the environment.
@@ -143,7 +143,9 @@ class IpBlocker(pulumi.ComponentResource):
             dead,
             _environment(table, block_sets, never_blocked_cidrs, sentence),
         )
-        self._subscribe(function, log)
+        self._program = function
+        # What was let through says nothing against anybody, and would be the most of it.
+        self.hear("refused", log, '{ $.action = "BLOCK" }')
         self._schedule(function, dead)
         self._alarms(function, dead)
 
@@ -281,10 +283,17 @@ class IpBlocker(pulumi.ComponentResource):
         )
         return function
 
-    def _subscribe(self, function: aws.lambda_.Function, log: Log) -> None:
+    def hear(self, name: str, log: Log, pattern: str) -> None:
+        """Read a log group too.
+
+        Args:
+            name: Name of the subscription.
+            log: The log group.
+            pattern: Which of its lines are offences, as CloudWatch Logs filters.
+        """
         permission = aws.lambda_.Permission(
-            f"{self._name}-from-log",
-            function=function.name,
+            f"{self._name}-from-{name}",
+            function=self._program.name,
             action="lambda:InvokeFunction",
             principal="logs.amazonaws.com",
             source_account=self._account_id,
@@ -292,11 +301,10 @@ class IpBlocker(pulumi.ComponentResource):
             opts=self._under,
         )
         aws.cloudwatch.LogSubscriptionFilter(
-            f"{self._name}-refused",
+            f"{self._name}-{name}",
             log_group=log.group_name,
-            destination_arn=function.arn,
-            # What was let through says nothing against anybody, and would be the most of it.
-            filter_pattern='{ $.action = "BLOCK" }',
+            destination_arn=self._program.arn,
+            filter_pattern=pattern,
             # CloudWatch Logs tries to call when it is told whom.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )

@@ -1,7 +1,8 @@
 """Training and its judge, apart: the trainer cannot release a model, and the red team cannot make one.
 
-The trainer reads data through the data-access API and writes ``candidates/``. The red team attacks a candidate;
-what withstands is signed and written to ``released/``, the only place that serving reads.
+The trainer reads data through the data-access API, and writes and signs ``candidates/``. The red team attacks a
+candidate; of what withstands it signs the verdict, with a key of its own, and writes both to ``released/``, the only
+place that serving reads. What serves needs both signatures.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from components.data_api import AUDIENCE
 from components.documents import Statement
 from components.pod_network import Addresses, Pods
 from components.pods import TOKENS, Container, Image, Size
-from components.rights import Objects
+from components.rights import Objects, Secrets, signs, verifies
 from components.workload import JobWorkload, Rights
 
 CANDIDATES, RELEASED = "candidates/", "released/"
@@ -28,6 +29,8 @@ class Place:
     namespace: str
     needs: list[pulumi.Resource]
     data_api: Pods
+    secrets: Secrets
+    """Its own: ``data-api-ca`` is the authority that the data-access API's certificate descends from."""
     aws_endpoints: Addresses
     s3_url: pulumi.Input[str]
     region: str
@@ -70,6 +73,7 @@ class Trainer(pulumi.ComponentResource):
         place: Place,
         run: Run,
         models: Models,
+        signing_key_arn: pulumi.Input[str],
         epsilon: float,
         delta: float,
         opts: pulumi.ResourceOptions | None = None,
@@ -81,6 +85,7 @@ class Trainer(pulumi.ComponentResource):
             place: Where it runs.
             run: What runs.
             models: Where candidates are written.
+            signing_key_arn: The key that says who made a candidate.
             epsilon: Most that training may reveal of one person (Dwork and Roth, "The Algorithmic Foundations
                 of Differential Privacy", 2014), over 0.
             delta: Probability that it reveals more, between 0 and 1.
@@ -99,11 +104,12 @@ class Trainer(pulumi.ComponentResource):
             name,
             place,
             run,
-            about="Trains models; cannot sign or release one",
-            statements=models.under(CANDIDATES).writable(place.region),
+            about="Trains models and signs them as its own; cannot judge or release one",
+            statements=[*models.under(CANDIDATES).writable(place.region), signs(signing_key_arn)],
             environment={
                 "MODEL_BUCKET": models.bucket,
                 "MODEL_PREFIX": CANDIDATES,
+                "SIGNING_KEY_ARN": signing_key_arn,
                 "DP_EPSILON": f"{epsilon:g}",
                 "DP_DELTA": f"{delta:g}",
             },
@@ -112,7 +118,7 @@ class Trainer(pulumi.ComponentResource):
 
 
 class RedTeam(pulumi.ComponentResource):
-    """The promotion gate: attacks candidates, and alone signs and releases what withstands."""
+    """The promotion gate: attacks candidates, signs what it found, and alone releases what withstands."""
 
     def __init__(
         self,
@@ -121,6 +127,7 @@ class RedTeam(pulumi.ComponentResource):
         place: Place,
         run: Run,
         models: Models,
+        trainer_key_arn: pulumi.Input[str],
         signing_key_arn: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -131,31 +138,29 @@ class RedTeam(pulumi.ComponentResource):
             place: Where it runs; not in the trainer's namespace.
             run: What runs.
             models: Where candidates are read and released models written.
-            signing_key_arn: The key that makes a model fit to serve.
+            trainer_key_arn: The key that candidates are signed with.
+            signing_key_arn: The key of verdicts, which makes a model fit to serve.
             opts: Options of the component, with the providers of AWS and of the cluster.
         """
         super().__init__("secureml:ml_jobs:RedTeam", name, None, opts)
-        sign = Statement(
-            sid="SignModels",
-            actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"],
-            resources=[signing_key_arn],
-        )
         _job(
             self,
             name,
             place,
             run,
-            about="Attacks models; signs and releases those that withstand",
+            about="Attacks models; signs the verdict, and releases those that withstand",
             statements=[
                 *models.under(CANDIDATES).readable(place.region),
                 *models.under(RELEASED).writable(place.region),
-                sign,
+                signs(signing_key_arn),
+                verifies(trainer_key_arn),
             ],
             environment={
                 "MODEL_BUCKET": models.bucket,
                 "CANDIDATE_PREFIX": CANDIDATES,
                 "RELEASE_PREFIX": RELEASED,
                 "SIGNING_KEY_ARN": signing_key_arn,
+                "TRAINER_KEY_ARN": trainer_key_arn,
             },
         )
         self.register_outputs({})
@@ -181,6 +186,7 @@ def _job(
                 **environment,
                 "AWS_REGION": place.region,
                 "AWS_ENDPOINT_URL_S3": place.s3_url,
+                "DATA_API_CA_SECRET_ID": place.secrets.name("data-api-ca"),
                 "DATA_API_URL": f"https://{place.data_api.app}.{place.data_api.namespace}.svc",
                 "DATA_API_TOKEN_FILE": f"{TOKENS}/{AUDIENCE}",
             },
@@ -194,7 +200,7 @@ def _job(
             cluster_name=place.cluster_name,
             about=about,
             permissions_boundary_arn=place.permissions_boundary_arn,
-            statements=statements,
+            statements=[*statements, *place.secrets.readable()],
         ),
         needs=place.needs,
         opts=pulumi.ResourceOptions(parent=parent),

@@ -1,4 +1,4 @@
-"""The key that makes a model fit for production: one job signs with it, everybody verifies, nobody else signs."""
+"""A key that vouches for models: the pods of one service account sign with it, everybody verifies, nobody else signs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class ModelSigningKey(pulumi.ComponentResource):
         cluster_name: pulumi.Input[str],
         namespace: str,
         service_account: str,
+        about: str,
         administrator_arns: Sequence[pulumi.Input[str]],
         deletion_window_days: int,
         account_id: str,
@@ -40,6 +41,7 @@ class ModelSigningKey(pulumi.ComponentResource):
             cluster_name: The cluster of the signer.
             namespace: Its namespace.
             service_account: Its service account.
+            about: What its signature means.
             administrator_arns: Who administers the key, and cannot sign.
             deletion_window_days: 7 to 30.
             account_id: The account.
@@ -78,7 +80,7 @@ class ModelSigningKey(pulumi.ComponentResource):
             Statement(
                 # Not delegated to IAM: no role, whatever its policy says, signs but in these pods. EKS puts the
                 # tags on each session (Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags").
-                sid="OnlyTheGateSigns",
+                sid="OnlyThesePodsSign",
                 actions=["kms:Sign"],
                 principals="*",
                 resources=["*"],
@@ -94,7 +96,7 @@ class ModelSigningKey(pulumi.ComponentResource):
         ]
         key = aws.kms.Key(
             f"{name}-key",
-            description="Signs models that may serve",
+            description=about,
             key_usage="SIGN_VERIFY",
             customer_master_key_spec="ECC_NIST_P256",
             deletion_window_in_days=deletion_window_days,

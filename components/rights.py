@@ -1,4 +1,4 @@
-"""What several workloads may do in AWS, written once: read a secret, read or write objects under a prefix."""
+"""What several workloads may do in AWS, written once: secrets, objects under a prefix, signatures, a log."""
 
 from __future__ import annotations
 
@@ -79,12 +79,33 @@ class Secrets:
         ]
 
 
+def signs(key_arn: pulumi.Input[str]) -> Statement:
+    """Return the right to sign with a key, as far as the key's own policy lets these pods."""
+    return Statement(
+        sid="Sign", actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"], resources=[key_arn]
+    )
+
+
+def verifies(*key_arns: pulumi.Input[str]) -> Statement:
+    """Return the right to check what was signed with these keys, and to sign nothing."""
+    return Statement(
+        sid="Verify", actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"], resources=list(key_arns)
+    )
+
+
 def writes_log(group_arn: pulumi.Input[str]) -> Statement:
     """Return the right to add to one log group, and neither to read nor to empty it."""
     return Statement(
         sid="WriteOwnLog",
         actions=["logs:CreateLogStream", "logs:PutLogEvents"],
         resources=[pulumi.Output.concat(group_arn, ":log-stream:*")],
+    )
+
+
+def through(service: str, key_arn: pulumi.Input[str], region: str) -> Statement:
+    """Return the right to use a key for what lies in a service, and only by way of that service."""
+    return _key(
+        f"UseTheKeyOf{service.capitalize()}", ["kms:Decrypt", "kms:GenerateDataKey"], key_arn, service, region
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
+from components.serving import SUSPICION
 from stacks.parts.access import bastion_of
 from stacks.parts.audit import audit_of
 from stacks.parts.backup import backups_of
@@ -23,9 +24,11 @@ def build(settings: Settings) -> None:
     database = database_of(base, data_api)
     cluster = cluster_of(base, data_api)
     edge = edge_of(base)
-    ip_blocker_of(base, edge)
-    services = services_of(base, cluster, data_api, database, entrance_of(base, edge))
-    audit = audit_of(base, refused=edge.web_acl.log_group_name, asked=services)
+    blocker = ip_blocker_of(base, edge)
+    logs = services_of(base, cluster, data_api, database, entrance_of(base, edge))
+    if logs.gateway:
+        blocker.hear("suspected", logs.gateway, SUSPICION)
+    audit = audit_of(base, refused=edge.web_acl.log_group_name, asked=logs.by_service)
     backups_of(base, database, audit)
 
     pulumi.export("audit_workgroup", audit.room.workgroup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
@@ -11,22 +12,25 @@ from components.addressing import TierPlan
 from components.admission import AdmissionRules
 from components.cluster_limits import api_server_address, service_range
 from components.cluster_roles import Duties, Duty
-from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess, Issuer
+from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess
 from components.database import Database
+from components.ip_blocker import Log
 from components.ml_jobs import Models, Place, RedTeam, Run, Trainer
 from components.model_signing import ModelSigningKey
 from components.namespaces import ClosedNamespace, Quota
 from components.personas import Persona
+from components.pod_endpoint import PodEndpoint
 from components.pod_network import Addresses, Pods
 from components.pods import Image, Size
 from components.rights import Secrets
-from components.s3_endpoint import S3Endpoint
-from components.serving import Entrance, Gateway
+from components.serving import Endpoints, Entrance, Gateway, QueryLog, Vouchers
 from components.signatures import SignedImages
 from components.target_registration import TargetRegistration
+from components.token_issuer import Issuer
 from stacks.parts.cluster import DATA_API_PORT, ClusterHandles
 from stacks.parts.foundation import Foundation
 from stacks.sections.services import Job, Service, Signatures
+from stacks.sections.services import Trainer as TrainerSettings
 
 GATEWAY_PORT = 8443
 
@@ -36,19 +40,33 @@ _MOST_REFUSALS_PER_5MIN = 20
 """A caller with a wrong purpose tries a few times; a script tries on."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceLogs:
+    """Log groups of what services were asked; none of a service that is not there."""
+
+    data_api: pulumi.Output[str] | None = None
+    gateway: Log | None = None
+
+    @property
+    def by_service(self) -> dict[str, pulumi.Input[str]]:
+        """Names of the log groups, by the names of the services."""
+        names = {"data-api": self.data_api, "gateway": self.gateway and self.gateway.group_name}
+        return {service: name for service, name in names.items() if name is not None}
+
+
 def services_of(
     base: Foundation,
     cluster: ClusterHandles,
     data_api: DataApiBoundary,
     database: Database,
     entrance: Entrance,
-) -> dict[str, pulumi.Output[str]]:
-    """Build the gate and what the settings name; return the log groups of what services were asked."""
+) -> ServiceLogs:
+    """Build the gate and what the settings name; return where they write down what they were asked."""
     rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
     if signatures := base.settings.services.signatures:
         gate = _signed_images(base, cluster, rules, signatures)
         return _Services(base, cluster, [*rules.ready, *gate.ready]).build(data_api, database, entrance)
-    return {}
+    return ServiceLogs()
 
 
 def _signed_images(
@@ -96,40 +114,54 @@ class _Services:
             key_arn=base.keys.models_arn,
         )
 
-    def build(
-        self, data_api: DataApiBoundary, database: Database, entrance: Entrance
-    ) -> dict[str, pulumi.Output[str]]:
+    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance) -> ServiceLogs:
         asked = self._base.settings.services
-        logs: dict[str, pulumi.Output[str]] = {}
-        if asked.data_api:
-            logs["data-api"] = self._data_api(asked.data_api, data_api, database).log_group_name
-        if not (asked.trainer or asked.redteam):
-            return logs
-        s3 = self._s3()
-        if asked.trainer:
-            Trainer(
-                "trainer",
-                place=self._place("training", asked.trainer, s3, {"ml-engineer": "runs-jobs"}),
-                run=self._run("trainer", asked.trainer),
-                models=self._models,
-                epsilon=asked.trainer.epsilon,
-                delta=asked.trainer.delta,
-                opts=self._opts,
-            )
-        if asked.redteam:
-            key = self._signing_key()
-            RedTeam(
-                "redteam",
-                # Not who trains: a job in this namespace may sign what serves.
-                place=self._place("redteam", asked.redteam, s3, {"operator": "runs-jobs"}),
-                run=self._run("redteam", asked.redteam),
-                models=self._models,
-                signing_key_arn=key.arn,
-                opts=self._opts,
-            )
-            if asked.gateway:
-                logs["gateway"] = self._gateway(asked.gateway, key, s3, entrance).log_group_name
-        return logs
+        if not asked.data_api:
+            return ServiceLogs()
+        audit = self._data_api(asked.data_api, data_api, database).log_group_name
+        if not asked.trainer:
+            return ServiceLogs(data_api=audit)
+        s3 = self._endpoint("s3")
+        trainer_key = self._trainer(asked.trainer, s3)
+        if not asked.redteam:
+            return ServiceLogs(data_api=audit)
+        verdict_key = self._redteam(asked.redteam, s3, trainer_key)
+        if not asked.gateway:
+            return ServiceLogs(data_api=audit)
+        vouchers = Vouchers(trainer_key_arn=trainer_key.arn, verdict_key_arn=verdict_key.arn)
+        gateway = self._gateway(asked.gateway, vouchers, s3, entrance)
+        queries = Log(group_name=gateway.log_group_name, group_arn=gateway.log_group_arn)
+        return ServiceLogs(data_api=audit, gateway=queries)
+
+    def _trainer(self, asked: TrainerSettings, s3: PodEndpoint) -> ModelSigningKey:
+        key = self._signing_key("candidates", "training", "trainer", "Says who made a model")
+        Trainer(
+            "trainer",
+            place=self._place("training", "trainer", asked, s3, {"ml-engineer": "runs-jobs"}),
+            run=self._run("trainer", asked),
+            models=self._models,
+            signing_key_arn=key.arn,
+            epsilon=asked.epsilon,
+            delta=asked.delta,
+            opts=self._opts,
+        )
+        return key
+
+    def _redteam(self, asked: Job, s3: PodEndpoint, trainer_key: ModelSigningKey) -> ModelSigningKey:
+        key = self._signing_key(
+            "models", "redteam", "redteam", "Signs verdicts on models, which make them serve"
+        )
+        RedTeam(
+            "redteam",
+            # Not who trains: a job in this namespace may sign what serves.
+            place=self._place("redteam", "redteam", asked, s3, {"operator": "runs-jobs"}),
+            run=self._run("redteam", asked),
+            models=self._models,
+            trainer_key_arn=trainer_key.arn,
+            signing_key_arn=key.arn,
+            opts=self._opts,
+        )
+        return key
 
     def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> DataApiService:
         base = self._base
@@ -162,11 +194,7 @@ class _Services:
                 alarm_topic_arn=base.alerts.arn,
                 most_refusals_per_5min=_MOST_REFUSALS_PER_5MIN,
             ),
-            issuer=Issuer(
-                url=self._cluster.oidc_issuer,
-                api_server=Addresses(cidr=api_server_address(service_range(self._vpc)), port=_HTTPS),
-                security_group_id=self._cluster.cluster_security_group_id,
-            ),
+            issuer=self._issuer(),
             aws_endpoints=self._aws(),
             account_id=base.settings.account_id,
             region=base.home_region,
@@ -174,7 +202,7 @@ class _Services:
             opts=self._opts,
         )
 
-    def _gateway(self, asked: Service, key: ModelSigningKey, s3: S3Endpoint, entrance: Entrance) -> Gateway:
+    def _gateway(self, asked: Service, vouchers: Vouchers, s3: PodEndpoint, entrance: Entrance) -> Gateway:
         base = self._base
         namespace = self._namespace("serving", _quota(asked), {"operator": "restarts"})
         return Gateway(
@@ -187,16 +215,22 @@ class _Services:
             replicas=asked.replicas,
             port=GATEWAY_PORT,
             models=self._models,
-            verification_key_arn=key.arn,
+            vouchers=vouchers,
             secrets=self._secrets("gateway"),
-            aws_endpoints=self._aws(),
-            s3_url=s3.url,
+            issuer=self._issuer(),
+            endpoints=Endpoints(
+                usual=self._aws(), s3_url=s3.url, dynamodb_url=self._endpoint("dynamodb").url
+            ),
             entrance=entrance,
             registration=self._registration(namespace, entrance),
             node_security_group_id=self._cluster.node_security_group_id,
-            log_group_name=f"/{base.prefix}/gateway/queries",
-            logs_key_arn=base.keys.logs_arn,
-            log_retention_days=base.settings.retention.log_days,
+            log=QueryLog(
+                name=f"/{base.prefix}/gateway/queries",
+                key_arn=base.keys.logs_arn,
+                retention_days=base.settings.retention.log_days,
+                alarm_topic_arn=base.alerts.arn,
+            ),
+            budget_key_arn=base.keys.platform_arn,
             region=base.home_region,
             permissions_boundary_arn=base.roles.boundary_arn,
             opts=self._opts,
@@ -220,7 +254,16 @@ class _Services:
             opts=self._opts,
         )
 
-    def _place(self, namespace: str, asked: Job, s3: S3Endpoint, duties: Mapping[Persona, Duty]) -> Place:
+    def _issuer(self) -> Issuer:
+        return Issuer(
+            url=self._cluster.oidc_issuer,
+            api_server=Addresses(cidr=api_server_address(service_range(self._vpc)), port=_HTTPS),
+            security_group_id=self._cluster.cluster_security_group_id,
+        )
+
+    def _place(
+        self, namespace: str, app: str, asked: Job, s3: PodEndpoint, duties: Mapping[Persona, Duty]
+    ) -> Place:
         jobs = asked.jobs_at_once
         made = self._namespace(
             namespace,
@@ -237,6 +280,7 @@ class _Services:
             namespace=made.name,
             needs=[*self._gate, *made.ready],
             data_api=Pods(namespace="data-api", app="data-api", port=DATA_API_PORT),
+            secrets=self._secrets(app),
             aws_endpoints=self._aws(),
             s3_url=s3.url,
             region=self._base.home_region,
@@ -265,13 +309,14 @@ class _Services:
         Duties(f"{name}-duties", namespace=name, duties=duties, needs=made.ready, opts=self._opts)
         return made
 
-    def _signing_key(self) -> ModelSigningKey:
+    def _signing_key(self, what: str, namespace: str, service_account: str, about: str) -> ModelSigningKey:
         base = self._base
         return ModelSigningKey(
-            f"{base.prefix}-models-signing",
+            f"{base.prefix}-{what}-signing",
             cluster_name=self._cluster.name,
-            namespace="redteam",
-            service_account="redteam",
+            namespace=namespace,
+            service_account=service_account,
+            about=about,
             administrator_arns=[base.roles.role_arns["operator"], base.roles.role_arns["break-glass"]],
             deletion_window_days=base.settings.keys.deletion_window_days,
             account_id=base.settings.account_id,
@@ -279,10 +324,11 @@ class _Services:
             opts=base.regions.at_home,
         )
 
-    def _s3(self) -> S3Endpoint:
+    def _endpoint(self, service: Literal["s3", "dynamodb"]) -> PodEndpoint:
         base = self._base
-        return S3Endpoint(
-            f"{base.prefix}-s3",
+        return PodEndpoint(
+            f"{base.prefix}-{service}",
+            service=service,
             vpc_id=base.network.vpc_id,
             subnet_ids=base.network.private_subnet_ids,
             endpoint_security_group_id=base.network.endpoint_security_group_id,

@@ -108,6 +108,8 @@ class Services(Section):
         for name in ("trainer", "redteam"):
             if getattr(self, name) and not self.data_api:
                 raise wrong(name, "reads through the data-access API; add data_api")
+        if self.redteam and not self.trainer:
+            raise wrong("redteam", "judges what the trainer made and signed; add trainer")
         if self.gateway and not self.redteam:
             raise wrong("gateway", "serves only what the red team signed; add redteam")
         if self.gateway and not self.load_balancer_controller:

@@ -32,6 +32,7 @@ Right = tuple[str, str]
 TRAINS: Right = ("s3:PutObject", CANDIDATES)
 RELEASES: Right = ("s3:PutObject", RELEASED)
 SIGNS: Right = ("kms:Sign", KEY)
+SIGNS_ITS_OWN: Right = ("kms:Sign", KEY.replace("1111", "9999"))
 READS: Right = ("rds-db:connect", USER)
 
 
@@ -56,11 +57,19 @@ def asked(made: Account, words: str) -> Outcome:
     return ask("services", assertion, made)
 
 
-GOOD: dict[str, list[Right]] = {"trainer": [TRAINS], "redteam": [RELEASES, SIGNS], "api": [READS]}
+GOOD: dict[str, list[Right]] = {
+    "trainer": [TRAINS, SIGNS_ITS_OWN],
+    "redteam": [RELEASES, SIGNS],
+    "api": [READS],
+}
 
 CARELESS: dict[str, tuple[str, dict[str, list[Right]]]] = {
-    "a trainer that signs": ("cannot sign", {"trainer": [TRAINS, SIGNS]}),
-    "a trainer with every right of a key": ("cannot sign", {"trainer": [TRAINS, ("kms:*", KEY)]}),
+    "a trainer that signs what serves": ("sign with no key", {"trainer": [TRAINS, SIGNS]}),
+    "a trainer with every right of a key": ("sign with no key", {"trainer": [TRAINS, ("kms:*", KEY)]}),
+    "a trainer with every key": (
+        "sign with no key",
+        {"trainer": [TRAINS, ("kms:Sign", "arn:aws:kms:*:*:key/*")]},
+    ),
     "a release without a signature": ("Released models", {"other": [RELEASES]}),
     "a signer that releases nothing": ("Released models", {"other": [SIGNS]}),
     "who writes the whole bucket": ("Released models", {"other": [("s3:*", "arn:aws:s3:::models/*")]}),
@@ -74,7 +83,7 @@ CARELESS: dict[str, tuple[str, dict[str, list[Right]]]] = {
 
 def test_good_roles_are_found_good() -> None:
     with account(**GOOD) as made:
-        for words in ("cannot sign", "Released models", "sign in to the database"):
+        for words in ("sign with no key", "Released models", "sign in to the database"):
             outcome = asked(made, words)
             assert outcome.holds
             assert outcome.looked_at == 3

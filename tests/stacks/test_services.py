@@ -49,22 +49,31 @@ def resources(workload: str, action: str) -> set[str]:
 # --- separation of duties ----------------------------------------------------------------------------------
 
 
-def test_who_trains_cannot_sign_or_release() -> None:
-    assert "kms:Sign" not in actions("trainer")
+def test_who_trains_signs_as_itself_and_cannot_release() -> None:
+    assert not resources("trainer", "kms:Sign") & resources("redteam", "kms:Sign")
     assert all(where.endswith("/candidates/*") for where in resources("trainer", "s3:PutObject"))
     assert "s3:GetObject" not in actions("trainer")
 
 
 def test_the_red_team_releases_and_cannot_make_a_candidate() -> None:
-    assert "kms:Sign" in actions("redteam")
+    assert resources("redteam", "kms:Verify") == resources("trainer", "kms:Sign")
     assert all(where.endswith("/released/*") for where in resources("redteam", "s3:PutObject"))
     assert all(where.endswith("/candidates/*") for where in resources("redteam", "s3:GetObject"))
 
 
-def test_the_gateway_verifies_and_reads_released_models_and_changes_nothing() -> None:
-    assert {"kms:Verify", "kms:GetPublicKey"} <= actions("gateway")
+def test_the_gateway_asks_for_both_signatures_and_makes_none() -> None:
+    both = resources("trainer", "kms:Sign") | resources("redteam", "kms:Sign")
+    assert resources("gateway", "kms:Verify") == resources("gateway", "kms:GetPublicKey") == both
+    assert len(both) == 2
     assert not {"kms:Sign", "s3:PutObject", "s3:DeleteObject"} & actions("gateway")
     assert all(where.endswith("/released/*") for where in resources("gateway", "s3:GetObject"))
+
+
+def test_the_gateway_spends_budgets_in_its_own_table_and_cannot_list_or_empty_it() -> None:
+    spent = {action for action in actions("gateway") if action.startswith("dynamodb:")}
+    assert spent == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
+    (where,) = resources("gateway", "dynamodb:UpdateItem")
+    assert "budgets" in where
 
 
 @pytest.mark.parametrize("workload", ["trainer", "redteam", "gateway"])
@@ -93,13 +102,19 @@ def test_a_log_can_be_added_to_and_neither_read_nor_emptied(workload: str) -> No
     }
 
 
-def test_models_are_signed_by_the_pods_of_the_red_team_and_by_no_role_beside() -> None:
-    key = next(each for each in prod().of(KEY) if each.name.endswith("models-signing-key"))
-    sign = statement(key, "OnlyTheGateSigns")
+@pytest.mark.parametrize(
+    ("key", "namespace", "pods"),
+    [("candidates-signing-key", "training", "trainer"), ("models-signing-key", "redteam", "redteam")],
+)
+def test_a_key_signs_for_the_pods_of_one_account_and_for_no_role_beside(
+    key: str, namespace: str, pods: str
+) -> None:
+    found = next(each for each in prod().of(KEY) if each.name.endswith(key))
+    sign = statement(found, "OnlyThesePodsSign")
     assert sign["Action"] == ["kms:Sign"]
-    assert sign["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-service-account"] == "redteam"
-    assert sign["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-namespace"] == "redteam"
-    others = [each for each in statements(key) if each["Sid"] != "OnlyTheGateSigns"]
+    assert sign["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-service-account"] == pods
+    assert sign["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-namespace"] == namespace
+    others = [each for each in statements(found) if each["Sid"] != "OnlyThesePodsSign"]
     assert not any("kms:Sign" in each["Action"] or "kms:*" in each["Action"] for each in others)
 
 
@@ -311,6 +326,7 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (remove("services.signatures.kyvernopre"), "services.signatures.kyvernopre", "is missing"),
     (edit("services.data_api.replicas", 1), "services.data_api.replicas", "2"),
     (edit("services.data_api.memory_mb", 1), "services.data_api.memory_mb", "128"),
+    (remove("services.trainer"), "services.redteam", "add trainer"),
     (edit("services.trainer.gpu_quota", 0), "services.trainer.gpu_quota", "is below the 1 GPUs"),
     (edit("services.trainer.gpus", 17), "services.trainer.gpus", "16"),
     (edit("services.trainer.deadline_hours", 0), "services.trainer.deadline_hours", "1"),

@@ -50,18 +50,28 @@ def _listed(said: Any) -> list[str]:
     return [said] if isinstance(said, str) else list(said)
 
 
-@services("Whose pods train models, cannot sign one", about=_IDENTITY)
+@services("Whose pods train models, sign with no key that makes one serve", about=_IDENTITY)
 def duties_are_separate(account: Account) -> Iterator[Seen]:
-    for name, statements in _rights_of_pods(account):
+    found = dict(_rights_of_pods(account))
+    releasing = {
+        key
+        for statements in found.values()
+        if any("/candidates/" not in each for each in _resources(statements, "s3:PutObject"))
+        for key in _resources(statements, "kms:Sign")
+    }
+    for name, statements in found.items():
         trains = any("/candidates/" in each for each in _resources(statements, "s3:PutObject"))
-        yield name, not (trains and _resources(statements, "kms:Sign"))
+        keys = set(_resources(statements, "kms:Sign"))
+        yield name, not trains or not (keys & releasing or any("*" in key for key in keys))
 
 
-@services("Released models are written by the role that signs, and by no other", about=_IDENTITY)
+@services("Released models are written by a role that signs, and by no other", about=_IDENTITY)
 def the_signer_releases(account: Account) -> Iterator[Seen]:
     for name, statements in _rights_of_pods(account):
-        released = any("/candidates/" not in each for each in _resources(statements, "s3:PutObject"))
-        yield name, released == bool(_resources(statements, "kms:Sign"))
+        writes = _resources(statements, "s3:PutObject")
+        trains = bool(writes) and all("/candidates/" in each for each in writes)
+        released = any("/candidates/" not in each for each in writes)
+        yield name, trains or released == bool(_resources(statements, "kms:Sign"))
 
 
 @services("Pods of one role at most sign in to the database, as one user", about="aws:rds/instance:Instance")

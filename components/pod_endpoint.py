@@ -1,20 +1,27 @@
-"""S3 at addresses of the VPC, for pods: a network policy can name these, and cannot name S3's public ones."""
+"""S3 and DynamoDB at addresses of the VPC, for pods: a network policy can name these, and not their public ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
 
 from components.documents import Statement, policy_document
 
+Service = Literal["s3", "dynamodb"]
 
-class S3Endpoint(pulumi.ComponentResource):
-    """An interface endpoint of S3 under a name of its own; machines keep to the gateway endpoint, which is free.
+_HOST: dict[Service, str] = {"s3": "bucket", "dynamodb": ""}
+"""What stands before the endpoint's own name (AWS PrivateLink for Amazon S3, "Accessing buckets and S3 access points
+from S3 interface endpoints"; Amazon DynamoDB Developer Guide, "AWS PrivateLink for DynamoDB")."""
+
+
+class PodEndpoint(pulumi.ComponentResource):
+    """An interface endpoint under a name of its own; machines keep to the gateway endpoint, which is free.
 
     Attributes:
-        url: What programs set ``AWS_ENDPOINT_URL_S3`` to.
+        url: What programs set ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL_DYNAMODB`` to.
     """
 
     url: pulumi.Output[str]
@@ -23,6 +30,7 @@ class S3Endpoint(pulumi.ComponentResource):
         self,
         name: str,
         *,
+        service: Service,
         vpc_id: pulumi.Input[str],
         subnet_ids: Sequence[pulumi.Input[str]],
         endpoint_security_group_id: pulumi.Input[str],
@@ -34,17 +42,21 @@ class S3Endpoint(pulumi.ComponentResource):
 
         Args:
             name: Logical name.
+            service: Of which service.
             vpc_id: The VPC.
             subnet_ids: Where it stands, one subnet a zone.
             endpoint_security_group_id: Group of the VPC's interface endpoints.
-            account_id: Whose principals may call, and on whose buckets.
+            account_id: Whose principals may call, and on whose resources.
             region: The region.
             opts: Options of the component.
         """
-        super().__init__("secureml:s3_endpoint:S3Endpoint", name, None, opts)
+        renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="secureml:s3_endpoint:S3Endpoint")])
+        super().__init__(
+            "secureml:pod_endpoint:PodEndpoint", name, None, pulumi.ResourceOptions.merge(opts, renamed)
+        )
         ours = Statement(
-            sid="OwnPrincipalsOnOwnBuckets",
-            actions=["s3:*"],
+            sid="OwnPrincipalsOnOwnResources",
+            actions=[f"{service}:*"],
             resources=["*"],
             principals="*",
             conditions={
@@ -55,7 +67,7 @@ class S3Endpoint(pulumi.ComponentResource):
             f"{name}-endpoint",
             vpc_id=vpc_id,
             vpc_endpoint_type="Interface",
-            service_name=f"com.amazonaws.{region}.s3",
+            service_name=f"com.amazonaws.{region}.{service}",
             subnet_ids=subnet_ids,
             security_group_ids=[endpoint_security_group_id],
             # With the private name every machine's images would come this way too, and be paid for by the byte.
@@ -64,8 +76,7 @@ class S3Endpoint(pulumi.ComponentResource):
             tags={"Name": name},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # AWS PrivateLink for Amazon S3, "Accessing buckets and S3 access points from S3 interface endpoints".
         self.url = endpoint.dns_entries[0].dns_name.apply(
-            lambda wildcard: f"https://{wildcard.replace('*', 'bucket')}"
+            lambda wildcard: f"https://{wildcard.replace('*', _HOST[service]).removeprefix('.')}"
         )
         self.register_outputs({"url": self.url})
