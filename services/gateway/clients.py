@@ -1,0 +1,147 @@
+"""Who may ask which model, how much a day, and what they get to see: the operator's ``clients.yaml``.
+
+Whoever is not named is nobody. Principals are named whole: with a pattern, whoever may make service accounts could
+multiply their budget, and be watched as many instead of one.
+::
+
+    classes:
+      partner:
+        digits:
+          outputs: {kind: top-k, k: 3, decimals: 1}
+          daily_queries: 5000
+          on_suspicion: label-only
+    principals:
+      ward/triage: partner
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from services.gateway.outputs import OutputRule
+
+MOST_BYTES = 2**20
+"""Of the file: ten thousand principals fit."""
+
+ClassName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+ModelName = ClassName
+Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9.-]{0,252}$")]
+"""Namespace and service account, as Kubernetes names them ("Object Names and IDs")."""
+
+
+class ClientsError(Exception):
+    """The file is wrong; the message says where and what to write."""
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Rules(_Told):
+    """What one class of clients may do with one model."""
+
+    outputs: OutputRule
+    daily_queries: Annotated[int, Field(ge=1, le=100_000_000)]
+    """Inputs a day, UTC, over all replicas."""
+    on_suspicion: Literal["label-only", "refuse"]
+    """What a client gets whose queries look like an extraction."""
+
+
+class Allowance(Rules):
+    """The rules, and the class that they come from."""
+
+    client_class: ClassName
+
+
+class _File(_Told):
+    classes: Annotated[
+        dict[ClassName, Annotated[dict[ModelName, Rules], Field(min_length=1)]], Field(min_length=1)
+    ]
+    principals: dict[Principal, ClassName]
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> _File:
+        for principal, name in self.principals.items():
+            if name not in self.classes:
+                raise ValueError(f"principals.{principal}: is of the class {name}, which is not declared")
+        return self
+
+
+class Clients:
+    """The file as it was when it was read."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            ClientsError: it cannot be read, or says something wrong.
+        """
+        told = _parsed(path)
+        self._allowances = {
+            (name, model): Allowance(client_class=name, **dict(rules))
+            for name, models in told.classes.items()
+            for model, rules in models.items()
+        }
+        self._classes = dict(told.principals)
+
+    def of(self, principal: str, model: str) -> Allowance | None:
+        """Return what a principal may do with a model; ``None`` is nothing at all."""
+        name = self._classes.get(principal)
+        return None if name is None else self._allowances.get((name, model))
+
+
+def _parsed(path: Path) -> _File:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ClientsError(f"{path}: is larger than {MOST_BYTES} bytes")
+        return _File.model_validate(yaml.load(data, _Strict))  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ClientsError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        raise ClientsError(f"{path}: {_first(error)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ClientsError(f"{path}: is not YAML{_place(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    # Keys of a mapping come with "[key]" where the key itself is wrong; kinds of rules stand between the names.
+    where = ".".join(
+        str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded")
+    )
+    if found["type"] == "value_error":
+        return str(found["ctx"]["error"])
+    return f"{where or 'the file'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f": line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return ""
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML without its traps: a key that comes twice, which would silently win, and aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, "aliases are not read; write it out", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if (key.tag, key.value) in seen if isinstance(key, yaml.ScalarNode) else True:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key that comes twice or is no text", key.start_mark
+                )
+            seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
