@@ -81,7 +81,9 @@ def read(path: Path) -> Contents:
             raise ModelError(f"{path}: holds no folder {MODEL}/")
         reader = _Reader()
         folders = {name: reader.folder(root, name) for name in FOLDERS if name in present}
-        signatures = {name: reader.file(root, name, "", SIGNATURE_BYTES) for name in SIGNATURES if name in present}
+        signatures = {
+            name: reader.file(root, name, "", SIGNATURE_BYTES) for name in SIGNATURES if name in present
+        }
         contents = Contents(
             model=folders[MODEL],
             model_signature=signatures.get(MODEL_SIGNATURE),

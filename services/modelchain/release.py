@@ -55,7 +55,9 @@ def open_release(path: Path, *, trainer: Verifier, redteam: Verifier, now: datet
     _favourable(verdict, folder.digest(contents.model), now)
     candidate = folder.inspected(contents.model)
     _about(verdict, candidate)
-    return Release(**{each.name: getattr(candidate, each.name) for each in fields(candidate)}, verdict=verdict)
+    return Release(
+        **{each.name: getattr(candidate, each.name) for each in fields(candidate)}, verdict=verdict
+    )
 
 
 def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier, redteam: Signer) -> None:
@@ -110,7 +112,9 @@ def _favourable(verdict: Verdict, digest: Digest, now: datetime) -> None:
     if verdict.judged_at > now:
         raise ModelError(f"{where}: was judged at {verdict.judged_at.isoformat()}, which is yet to come")
     if verdict.holds_until <= now:
-        raise ModelError(f"{where}: held until {verdict.holds_until.isoformat()}; the model has to be judged anew")
+        raise ModelError(
+            f"{where}: held until {verdict.holds_until.isoformat()}; the model has to be judged anew"
+        )
 
 
 def _about(verdict: Verdict, candidate: Candidate) -> None:

@@ -140,7 +140,9 @@ def _bundle(data: bytes, verifier: Verifier, where: str) -> dict[str, Any]:
 
 def _canonical(text: Any) -> bool:
     try:
-        return isinstance(text, str) and base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
+        return (
+            isinstance(text, str) and base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
+        )
     except (binascii.Error, ValueError):
         return False
 

@@ -38,7 +38,9 @@ def check(data: bytes, where: str) -> None:
         if len(name) > LONGEST_NAME:
             raise ModelError(f"{where}: a name is longer than {LONGEST_NAME} characters")
         if not isinstance(about, dict) or about.get("dtype") not in DTYPES:
-            raise ModelError(f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}")
+            raise ModelError(
+                f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}"
+            )
     try:
         safetensors.deserialize(data)
     except SafetensorError as error:
