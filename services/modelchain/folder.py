@@ -120,7 +120,7 @@ def write(
         ModelError: what was to be written would not be taken, or a candidate is already there.
     """
     files = {
-        GRAPH: graphs.bare(graph),
+        GRAPH: graphs.bare(graph, f"{MODEL}/{GRAPH}"),
         SCHEMA: strict_json.written(schema),
         STATISTICS: strict_json.written(statistics),
         ARRAYS: tensors.written(arrays),

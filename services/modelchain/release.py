@@ -82,12 +82,11 @@ def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier,
     _favourable(verdict, folder.digest(contents.model), now)
     _about(verdict, folder.inspected(contents.model))
     judged = {VERDICT_FILE: strict_json.written(verdict)}
-    assert contents.model_signature is not None
     writing.folder(
         into,
         {
             MODEL: contents.model,
-            MODEL_SIGNATURE: contents.model_signature,
+            MODEL_SIGNATURE: contents.model_signature or b"",
             VERDICT: judged,
             VERDICT_SIGNATURE: signing.signature(judged, redteam, VERDICT),
         },

@@ -68,7 +68,8 @@ def signature(files: Mapping[str, bytes], signer: Signer, name: str) -> bytes:
         for each, data in files.items()
     ]
     payload = statements.Payload(manifest.Manifest(name, items, described))
-    data: bytes = _Signer(signer).sign(payload).bundle.to_json().encode()
+    bundle: Bundle = _Signer(signer).sign(payload).bundle  # type: ignore[attr-defined]
+    data = bundle.to_json().encode()
     try:
         verify(files, data, signer.verifier, name)
     except ModelError as error:
@@ -151,7 +152,7 @@ class _Signer(sign_ec_key.Signer):
     """model-signing's signer over a key that may be in KMS: the bundle is made by the very same code."""
 
     def __init__(self, signer: Signer) -> None:
-        self._private_key = signer.private_key
+        self._private_key = signer.private_key  # type: ignore[assignment]
 
 
 class _Verifier(sign_ec_key.Verifier):

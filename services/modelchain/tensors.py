@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+from safetensors import SafetensorError, deserialize
 
 from services.modelchain import strict_json
 from services.modelchain.errors import ModelError
@@ -42,7 +42,7 @@ def check(data: bytes, where: str) -> None:
                 f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}"
             )
     try:
-        safetensors.deserialize(data)
+        deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ModelError(f"{where}: is not safetensors: {error}") from None
 
