@@ -12,7 +12,8 @@ from blueprint import program
 from blueprint.graph import Graph
 from components.data_api import AUDIENCE, DATABASE_CA_FILE, DATABASE_USER
 from components.pods import TOKENS, USER_ID
-from services.data_api.settings import BY_NAME, SettingsError, read
+from services.data_api.settings import BY_NAME, read
+from services.shared.settings import SettingsError
 from stacks.parts.cluster import DATA_API_PORT
 
 SERVICE = Path(__file__).parents[2] / "services" / "data_api"

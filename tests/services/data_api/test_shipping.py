@@ -17,7 +17,7 @@ from moto import mock_aws
 from services.data_api.audit import Audit
 from services.shared.log_group import LONGEST_WAIT_SECONDS, MOST_WAITING, Full, LogGroup
 from services.shared.problems import Problem
-from tests.services.data_api.conftest import run, until
+from tests.services.support import run, until
 
 GROUP = "/secure-ml-platform-dev/data-api/audit"
 

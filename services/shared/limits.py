@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.data_api.settings import Limits
 from services.shared.problems import Problem, problem_response
 
 MOST_KEPT = 10_000
@@ -81,9 +80,17 @@ class Places:
 class Patience:
     """Refuses bodies that are too large or too slow, and leaves clients that do not read (ASGI middleware)."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        """Wrap an app."""
-        self._app, self._limits = app, limits
+    def __init__(
+        self, app: ASGIApp, *, body_bytes: Callable[[Scope], int], slow_client_seconds: float
+    ) -> None:
+        """Wrap an app.
+
+        Args:
+            app: The app.
+            body_bytes: How large the body of a request may be.
+            slow_client_seconds: How long a client may take to send its body, or to read a piece of the answer.
+        """
+        self._app, self._body_bytes, self._seconds = app, body_bytes, slow_client_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass messages on, counted and timed."""
@@ -91,7 +98,7 @@ class Patience:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._body(receive)
+            body = await self._body(receive, self._body_bytes(scope))
         except Problem as problem:
             await problem_response(Request(scope), problem)(scope, receive, send)
             return
@@ -106,20 +113,21 @@ class Patience:
 
         async def limited_send(message: Message) -> None:
             # uvicorn waits here while the client does not read.
-            await asyncio.wait_for(send(message), self._limits.slow_client_seconds)
+            async with asyncio.timeout(self._seconds):
+                await send(message)
 
         await self._app(scope, whole_body, limited_send)
 
-    async def _body(self, receive: Receive) -> bytes:
-        body = b""
+    async def _body(self, receive: Receive, most: int) -> bytes:
+        body = bytearray()
         try:
-            async with asyncio.timeout(self._limits.slow_client_seconds):
+            async with asyncio.timeout(self._seconds):
                 while True:
                     message = await receive()
-                    body += bytes(message.get("body", b""))
-                    if len(body) > self._limits.body_bytes:
+                    body += message.get("body", b"")
+                    if len(body) > most:
                         raise Problem(413, "too-large", "The request's body is too large.", headers=_CLOSE)
                     if not message.get("more_body", False):
-                        return body
+                        return bytes(body)
         except TimeoutError:
             raise Problem(408, "too-slow", "The request's body came too slowly.", headers=_CLOSE) from None
