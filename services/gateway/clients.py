@@ -112,9 +112,7 @@ def _parsed(path: Path) -> _File:
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
     # Keys of a mapping come with "[key]" where the key itself is wrong; kinds of rules stand between the names.
-    where = ".".join(
-        str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded")
-    )
+    where = ".".join(str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded"))
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
     return f"{where or 'the file'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
@@ -132,8 +130,8 @@ class _Strict(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases are not read; write it out", event.start_mark)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "an alias is not read; write it out", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

@@ -54,7 +54,7 @@ def row_id(day: date, principal: str, model: str) -> str:
 
 
 class DynamoLedger:
-    """A table whose hash key is ``id`` and whose TTL attribute is ``forget_at``."""
+    """A table whose hash key is ``account`` and whose TTL attribute is ``forget_at``."""
 
     def __init__(self, table: Any) -> None:
         """Take a boto3 resource of the table, with timeouts."""
@@ -69,7 +69,7 @@ class DynamoLedger:
                 return Lease(0, taken)
             try:
                 answer = self._table.update_item(
-                    Key={"id": row_id(day, principal, model)},
+                    Key={"account": row_id(day, principal, model)},
                     UpdateExpression="SET taken = if_not_exists(taken, :zero) + :want, forget_at = :forget, "
                     "#day = :day, #model = :model, #principal = :principal",
                     ConditionExpression="attribute_not_exists(taken) OR taken <= :room",
