@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.modelchain import graphs, reading, strict_json, tensors, writing
+from services.modelchain import graphs, reading, scanner, strict_json, tensors, writing
 from services.modelchain.errors import ModelError as ModelError
 from services.modelchain.errors import Unreadable as Unreadable
 from services.modelchain.schema import (
@@ -24,6 +25,7 @@ from services.modelchain.schema import (
     Privacy,
     Schema,
     Statistics,
+    TextInput,
 )
 
 
@@ -75,6 +77,9 @@ def inspected(files: Mapping[str, bytes]) -> Candidate:
     if WEIGHTS in files:
         tensors.check(files[WEIGHTS], f"{MODEL}/{WEIGHTS}")
     graphs.check(files[GRAPH], schema, f"{MODEL}/{GRAPH}")
+    _screens(statistics, schema, arrays)
+    for name, data in files.items():
+        scanner.check(data, f"{MODEL}/{name}")
     return Candidate(
         schema=schema,
         statistics=statistics,
@@ -84,6 +89,23 @@ def inspected(files: Mapping[str, bytes]) -> Candidate:
         arrays=arrays,
         files=files,
     )
+
+
+def _screens(statistics: Statistics, schema: Schema, arrays: tensors.Arrays) -> None:
+    """Refuse screens that would fail on the first input: those of another kind of input, or of another size."""
+    if isinstance(schema.input, TextInput):
+        if statistics.novelty is not None or statistics.squeezing is not None:
+            raise ModelError(f"{MODEL}/{STATISTICS}: screens of numbers for a model of text")
+        return
+    values = (math.prod(schema.input.shape),)
+    if statistics.novelty is None:
+        return
+    for name, dimensions in (("mean", 1), ("whitening", 2)):
+        array = arrays.get(name)
+        if array is None or array.ndim != dimensions or array.shape[:1] != values:
+            raise ModelError(
+                f"{MODEL}/{ARRAYS}: {name!r} is not there, or not of {values[0]} values as the input is"
+            )
 
 
 def digest(files: Mapping[str, bytes]) -> Digest:

@@ -96,6 +96,24 @@ def read(path: Path) -> Contents:
     return contents
 
 
+def document(path: Path) -> bytes:
+    """Return a JSON file that somebody named.
+
+    Raises:
+        Unreadable: it is not there, not a plain file, or too large.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable(f"{path}: is not a plain file")
+            data = file.read(strict_json.MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{path}: cannot be read: {_reason(error)}") from None
+    if len(data) > strict_json.MOST_BYTES:
+        raise Unreadable(f"{path}: has more than {strict_json.MOST_BYTES} bytes")
+    return data
+
+
 class _Reader:
     """Reads files until they are too many bytes together."""
 
