@@ -425,8 +425,6 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     add_common(app, service.metrics)
     app.add_api_route("/ready", ready, methods=["GET"], response_model=None, responses=problems(503))
     limits = settings.limits
-    app.add_middleware(
-        Patience, body_bytes=lambda _scope: limits.body_bytes, slow_client_seconds=limits.slow_client_seconds
-    )
+    app.add_middleware(Patience, slow_client_seconds=limits.slow_client_seconds, body_bytes=limits.body_bytes)
     app.add_middleware(Counted, metrics=service.metrics)
     return app

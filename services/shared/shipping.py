@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections import deque
 from collections.abc import Iterable
 
-from services.shared.log_group import LogGroup
+from services.shared.log_group import MOST_WAITING, Full, LogGroup
 
 
 class Shipping:
@@ -16,14 +17,18 @@ class Shipping:
     def __init__(self, descriptor: int, log_group: LogGroup | None = None) -> None:
         """Take where to write."""
         self._descriptor, self._log_group = descriptor, log_group
-        self._unshipped: list[bytes] = []
+        self._unshipped: deque[bytes] = deque()
+        self._taken = self._written = 0
+        self._writer: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """Refuse to go on while too much waits for the log group.
+        """Refuse to go on while too much waits.
 
         Raises:
             Full: more waits than may, or for longer.
         """
+        if len(self._unshipped) >= MOST_WAITING:
+            raise Full
         if self._log_group is not None:
             self._log_group.check()
 
@@ -35,14 +40,20 @@ class Shipping:
         """
         for line in lines:
             self._unshipped.append(line.encode() + b"\n")
+            self._taken += 1
             if self._log_group is not None:
                 self._log_group.offer(line)
-        if not self._unshipped:
-            return
-        if self._at_once():
-            self._write()
-        else:
-            await asyncio.to_thread(self._write)
+        mine = self._taken
+        while self._written < mine:
+            if self._writer is None or self._writer.done():
+                if self._at_once():
+                    self._write()
+                    continue
+                self._writer = asyncio.create_task(asyncio.to_thread(self._write))
+                # Everybody who waits may have left.
+                self._writer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            # Whoever leaves does not stop a write half way.
+            await asyncio.shield(self._writer)
 
     async def close(self, seconds: float) -> None:
         """Wait for the log group, for so long at most."""
@@ -61,4 +72,5 @@ class Shipping:
             if written < len(self._unshipped[0]):
                 self._unshipped[0] = self._unshipped[0][written:]
             else:
-                self._unshipped.pop(0)
+                self._unshipped.popleft()
+                self._written += 1
