@@ -37,6 +37,8 @@ class _Share:
     left: int = 0
     taken: int = 0
     """By all replicas, when the ledger was last asked."""
+    waiting: int = 0
+    """Queries that wait for the ledger's answer."""
     failed_at: float = -math.inf
 
 
@@ -93,12 +95,15 @@ class Budget:
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.create_task(self._ask(key, share, n, most))
+        share.waiting += n
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 # Whoever leaves does not take along what comes for the others.
                 answered = await asyncio.shield(task)
         except TimeoutError:
-            answered = False
+            share.failed_at, answered = self._monotonic(), False
+        finally:
+            share.waiting -= n
         if not answered:
             raise unavailable("The budget cannot be kept.")
 
@@ -106,7 +111,8 @@ class Budget:
         """Ask the ledger for a share, and say whether it answered."""
         day, principal, model = key
         least = n - share.left
-        wanted = max(least, min(MOST_SHARE, math.ceil(most / SHARES)))
+        # Whoever waits already will use what they wait for: it is no share that may lie unused.
+        wanted = max(least, min(MOST_SHARE, max(math.ceil(most / SHARES), share.waiting)))
         try:
             lease = await asyncio.to_thread(
                 self._ledger.lease, day, principal, model, least=least, share=wanted, most=most
