@@ -109,13 +109,29 @@ def _parsed(path: Path) -> _File:
         raise ClientsError(f"{path}: is not YAML{_place(error)}") from None
 
 
+_PLAINLY = {
+    "missing": "is missing",
+    "extra_forbidden": "means nothing here; take it out",
+    "string_pattern_mismatch": "is no name; write small letters, digits and dashes",
+    "dict_type": "write names, each with what it stands for",
+    "model_type": "write names, each with what it stands for",
+    "too_short": "write one or more",
+    "union_tag_not_found": "write the kind: label, top-k or rounded",
+    "union_tag_invalid": "write the kind: label, top-k or rounded",
+}
+
+
 def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong, in one line."""
     found = error.errors()[0]
-    # Keys of a mapping come with "[key]" where the key itself is wrong; kinds of rules stand between the names.
-    where = ".".join(str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded"))
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
-    return f"{where or 'the file'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
+    # Between the names, pydantic puts the kind of a rule, and a mark where a name itself is wrong.
+    path = [str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded")]
+    what = _PLAINLY.get(found["type"]) or found["msg"].replace("Input should be", "write what is")
+    if path[:1] == ["principals"] and found["type"] == "string_pattern_mismatch" and len(path) == 2:
+        what = "is no principal; write NAMESPACE/SERVICE-ACCOUNT, whole"
+    return f"{'.'.join(path) or 'the file'}: {what}"
 
 
 def _place(error: Exception) -> str:
@@ -139,7 +155,7 @@ class _Strict(yaml.SafeLoader):
         for key, _ in node.value:
             if (key.tag, key.value) in seen if isinstance(key, yaml.ScalarNode) else True:
                 raise yaml.constructor.ConstructorError(
-                    None, None, "a key that comes twice or is no text", key.start_mark
+                    None, None, "a name that comes twice or is no text", key.start_mark
                 )
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
