@@ -1,0 +1,10 @@
+"""What ends a run before there is a verdict, and how a program says so."""
+
+from __future__ import annotations
+
+PASSED, FAILED, REFUSED = 0, 1, 2
+"""Exit codes: the model withstood; it did not; something given is wrong, and nothing was judged."""
+
+
+class RedTeamError(Exception):
+    """Something given is wrong; the message is one sentence that says where, what, and what to write instead."""
