@@ -69,7 +69,7 @@ def opened(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(clean), formats=(kind,)) as image:
             image.load()
             return _seen(ImageOps.exif_transpose(image))
-    except Exception:  # noqa: BLE001 - decoders fail in every way there is, and all of them mean the same
+    except Exception:  # decoders fail in every way there is; all of them mean the same
         raise ImageRefused("the image is damaged; it cannot be decoded") from None
 
 
