@@ -61,6 +61,17 @@ class AggregateQuery(private.Aggregate):
     purpose: Purpose
 
 
+class Release(BaseModel):
+    """A model that is about to be trained privately: which, and what it may reveal."""
+
+    model_config = ConfigDict(extra="forbid")
+    purpose: Purpose
+    release: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """A digest of data, job and noise: the same digest is the same model and is charged once."""
+    milli_epsilon: Annotated[int, Field(ge=1, le=1_000_000)]
+    pico_delta: Annotated[int, Field(ge=1, lt=10**12)]
+
+
 class DummyQuery(BaseModel):
     """How many made-up rows, and an aggregate to try on them."""
 
@@ -193,6 +204,7 @@ async def schema(request: Request, dataset: DatasetName) -> dict[str, Any]:
         "title": d.title,
         "purposes": d.purposes,
         "key": d.key,
+        "privacy_unit": d.privacy.unit,
         "columns": {
             name: {
                 "type": c.type,
@@ -366,6 +378,30 @@ async def aggregates(request: Request, dataset: DatasetName, asked: AggregateQue
                 detail |= {"decision": "deny", "reason": outcome}
             service.audit.write_later(access.event("completed", outcome=outcome, **detail))
     return {**answer, "cost_milli_epsilon": cost, "remaining_milli_epsilon": remaining}
+
+
+@router.post("/{dataset}/releases", response_model=None, responses=problems(409))
+async def releases(request: Request, dataset: DatasetName, asked: Release) -> dict[str, Any]:
+    """Charge a model before it is trained; the same release again costs nothing."""
+    service = _service(request)
+    access = await service.access(request, "release", dataset, purpose=asked.purpose)
+    cost = {"milli_epsilon": asked.milli_epsilon, "pico_delta": asked.pico_delta}
+    detail: dict[str, Any] = {"release": asked.release, **cost}
+    outcome = "failed"
+    await service.audit.write(access.event("opened", **detail))
+    try:
+        charged, remaining = await service.ledger.release(
+            access.dataset, access.caller.principal, asked.release, *cost.values(), access.request_id
+        )
+        outcome = "charged" if charged else "charged before"
+    except Problem as problem:
+        outcome = problem.kind
+        raise
+    finally:
+        if outcome in ("budget-exhausted", "another-release"):
+            detail |= {"decision": "deny", "reason": outcome}
+        service.audit.write_later(access.event("completed", outcome=outcome, **detail))
+    return {"charged": charged, "remaining_milli_epsilon": remaining}
 
 
 @router.post("/{dataset}/estimates", response_model=None)
