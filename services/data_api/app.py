@@ -385,13 +385,17 @@ async def releases(request: Request, dataset: DatasetName, asked: Release) -> di
     """Charge a model before it is trained; the same release again costs nothing."""
     service = _service(request)
     access = await service.access(request, "release", dataset, purpose=asked.purpose)
-    cost = {"milli_epsilon": asked.milli_epsilon, "pico_delta": asked.pico_delta}
-    detail: dict[str, Any] = {"release": asked.release, **cost}
+    detail: dict[str, Any] = asked.model_dump(exclude={"purpose"})
     outcome = "failed"
     await service.audit.write(access.event("opened", **detail))
     try:
         charged, remaining = await service.ledger.release(
-            access.dataset, access.caller.principal, asked.release, *cost.values(), access.request_id
+            access.dataset,
+            access.caller.principal,
+            asked.release,
+            milli=asked.milli_epsilon,
+            pico_delta=asked.pico_delta,
+            request_id=access.request_id,
         )
         outcome = "charged" if charged else "charged before"
     except Problem as problem:

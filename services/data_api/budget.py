@@ -42,7 +42,7 @@ class Ledger:
         return int(row["remaining"])
 
     async def release(
-        self, dataset: Dataset, principal: str, release: str, milli: int, pico_delta: int, request_id: str
+        self, dataset: Dataset, principal: str, release: str, *, milli: int, pico_delta: int, request_id: str
     ) -> tuple[bool, int]:
         """Charge a model that is about to be trained, once; say whether now, and what remains for this caller.
 

@@ -46,8 +46,7 @@ def test_a_release_is_charged_once_however_often_it_is_asked(world: World) -> No
 
 def test_the_same_name_for_something_else_is_refused(world: World) -> None:
     release(world, "b")
-    for changed in ({"milli_epsilon": 501}, {"pico_delta": 1}):
-        answer = release(world, "b", **changed)
+    for answer in (release(world, "b", milli_epsilon=501), release(world, "b", pico_delta=1)):
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:problem:another-release")
 
 
@@ -106,7 +105,9 @@ def together(world: World, dataset: Dataset, names: list[str], pico_delta: int) 
 
         async def one(number: int, name: str) -> bool:
             try:
-                charged, _ = await ledger.release(dataset, "a/a", name, 10, pico_delta, f"request-{number}")
+                charged, _ = await ledger.release(
+                    dataset, "a/a", name, milli=10, pico_delta=pico_delta, request_id=f"request-{number}"
+                )
             except Problem as problem:
                 if problem.kind == "budget-exhausted":
                     return False
