@@ -17,12 +17,12 @@ multiply their budget, and be watched as many instead of one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.gateway.outputs import OutputRule
+from services.shared.strict_yaml import YamlError, loaded
 
 MOST_BYTES = 2**20
 """Of the file: ten thousand principals fit."""
@@ -100,13 +100,13 @@ def _parsed(path: Path) -> _File:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ClientsError(f"{path}: is larger than {MOST_BYTES} bytes")
-        return _File.model_validate(yaml.load(data, _Strict))  # noqa: S506 - a SafeLoader
+        return _File.model_validate(loaded(data))
     except OSError as error:
         raise ClientsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise ClientsError(f"{path}: {_first(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ClientsError(f"{path}: is not YAML{_place(error)}") from None
+    except YamlError as error:
+        raise ClientsError(f"{path}: {error}") from None
 
 
 _PLAINLY = {
@@ -132,30 +132,3 @@ def _first(error: ValidationError) -> str:
     if path[:1] == ["principals"] and found["type"] == "string_pattern_mismatch" and len(path) == 2:
         what = "is no principal; write NAMESPACE/SERVICE-ACCOUNT, whole"
     return f"{'.'.join(path) or 'the file'}: {what}"
-
-
-def _place(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f": line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return ""
-
-
-class _Strict(yaml.SafeLoader):
-    """YAML without its traps: a key that comes twice, which would silently win, and aliases."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "an alias is not read; write it out", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if (key.tag, key.value) in seen if isinstance(key, yaml.ScalarNode) else True:
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a name that comes twice or is no text", key.start_mark
-                )
-            seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)

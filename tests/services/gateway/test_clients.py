@@ -81,7 +81,7 @@ def test_who_is_not_named_is_nobody(tmp_path: Path, principal: str, model: str) 
         ("k: 3", "k: 11", "classes.partner.digits.outputs.k: "),
         ("k: 3", "k: '3'", "classes.partner.digits.outputs.k: "),
         ("k: 3, ", "", "classes.partner.digits.outputs.k: "),
-        ("k: 3", "k: 3, k: 4", "line 5, column 36"),
+        ("k: 3", "k: 3, k: 4", "at line 5: a key stands twice"),
         ("decimals: 1", "decimals: 3", "classes.partner.digits.outputs.decimals: "),
         ("decimals: 1", "decimals: 0", "classes.partner.digits.outputs.decimals: "),
         ("kind: top-k", "kind: full", "classes.partner.digits.outputs: "),
@@ -104,19 +104,19 @@ def test_who_is_not_named_is_nobody(tmp_path: Path, principal: str, model: str) 
         ("      on_suspicion: label-only\n", "", "classes.partner.digits.on_suspicion: "),
         ("      on_suspicion:", "      watched: no\n      on_suspicion:", "classes.partner.digits.watched: "),
         ("    digits:\n", "    Digits:\n", "classes.partner.Digits: "),
-        ("  public:", "  partner:", "line 8, column 3"),
-        ("  web/form", "  ward/triage", "line 13, column 3"),
-        ("principals:", "principals: *all", "is not YAML"),
+        ("  public:", "  partner:", "at line 3: a key stands twice"),
+        ("  web/form", "  ward/triage", "at line 12: a key stands twice"),
+        ("principals:", "principals: *all", "is not the YAML that is taken"),
         ("principals:\n", "principals: {}\nrest:\n", "rest: "),
         ("  ward/triage: partner\n  web/form: public\n", "  web/form\n", "principals: "),
         (GOOD, "", "the file: "),
         (GOOD, "[]", "the file: "),
         (GOOD, "classes: {}\nprincipals: {}", "classes: "),
         (GOOD, "classes:\n  partner: {}\nprincipals: {}", "classes.partner: "),
-        (GOOD, "classes: " + "[" * 5000, "is not YAML"),
-        (GOOD, "? [a, b]\n: c", "is not YAML"),
-        (GOOD, "!!python/object/apply:os.system [true]", "is not YAML"),
-        (GOOD, "classes: \x00", "is not YAML"),
+        (GOOD, "classes: " + "[" * 5000, "is not the YAML that is taken"),
+        (GOOD, "? [a, b]\n: c", "is not the YAML that is taken"),
+        (GOOD, "!!python/object/apply:os.system [true]", "is not the YAML that is taken"),
+        (GOOD, "classes: \x00", "is not the YAML that is taken"),
         (GOOD, "#" * (MOST_BYTES + 1), "is larger than"),
     ],
 )
@@ -136,5 +136,5 @@ def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
         Clients(tmp_path / "clients.yaml")
     with pytest.raises(ClientsError, match="cannot be read: Is a directory"):
         Clients(tmp_path)
-    with pytest.raises(ClientsError, match="is not YAML"):
+    with pytest.raises(ClientsError, match="is not the YAML that is taken"):
         read(tmp_path, b"\x80\x81classes")
