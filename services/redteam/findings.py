@@ -69,21 +69,30 @@ Exhibit = Gallery | Chart | Table
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A check, and which side of its threshold is the good one."""
+
+    check: Check
+    least: bool
+    """It has to reach the threshold; else it has to stay under it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Of one attack."""
 
-    checks: tuple[Check, ...]
+    measured: tuple[Measured, ...]
     exhibits: tuple[Exhibit, ...] = ()
 
 
-def at_least(name: str, value: float, threshold: float, about: str = "") -> Check:
+def at_least(name: str, value: float, threshold: float, about: str = "") -> Measured:
     """Return a check that passes from the threshold up; what is no number does not pass."""
-    return _check(name, value, threshold, value >= threshold, about, worst=-1.0)
+    return Measured(check=_check(name, value, threshold, value >= threshold, about, worst=-1.0), least=True)
 
 
-def at_most(name: str, value: float, threshold: float, about: str = "") -> Check:
+def at_most(name: str, value: float, threshold: float, about: str = "") -> Measured:
     """Return a check that passes up to the threshold; what is no number does not pass."""
-    return _check(name, value, threshold, value <= threshold, about, worst=1e9)
+    return Measured(check=_check(name, value, threshold, value <= threshold, about, worst=1e9), least=False)
 
 
 def _check(name: str, value: float, threshold: float, passed: bool, about: str, *, worst: float) -> Check:

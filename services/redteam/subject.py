@@ -15,7 +15,7 @@ from torch import nn
 
 from services.modelchain.folder import Candidate
 from services.modelchain.schema import WEIGHTS, Schema, TensorInput
-from services.redteam.errors import RedTeamError
+from services.redteam.errors import Unfit
 from services.screens.text import normalised
 from services.shared.architectures import ArchitectureError, build
 
@@ -36,7 +36,7 @@ class Answers:
         """Load the graph that was verified.
 
         Raises:
-            RedTeamError: ONNX Runtime does not take it.
+            Unfit: ONNX Runtime does not take it.
         """
         self.schema: Schema = candidate.schema
         options = onnxruntime.SessionOptions()
@@ -47,7 +47,7 @@ class Answers:
                 candidate.graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise RedTeamError(f"model.onnx: ONNX Runtime does not load it: {error}") from None
+            raise Unfit(f"model.onnx: ONNX Runtime does not load it: {error}") from None
         self._input = self._session.get_inputs()[0].name
 
     def _answered(self, batch: Array) -> Array:
@@ -57,10 +57,10 @@ class Answers:
                 for begin in range(0, len(batch), BATCH)
             ]
         except Exception as error:
-            raise RedTeamError(f"model.onnx: gives no answer: {error}") from None
+            raise Unfit(f"model.onnx: gives no answer: {error}") from None
         answers = np.concatenate(parts) if parts else np.empty((0, self.classes), np.float32)
         if answers.shape != (len(batch), self.classes) or not np.isfinite(answers).all():
-            raise RedTeamError(f"model.onnx: gives {answers.shape} numbers, or some that are not finite")
+            raise Unfit(f"model.onnx: gives {answers.shape} numbers, or some that are not finite")
         return answers
 
     @property
@@ -98,7 +98,7 @@ class TensorModel(Answers):
         """Load graph and weights.
 
         Raises:
-            RedTeamError: there are no weights, or they do not fit the architecture.
+            Unfit: there are no weights, or they do not fit the architecture.
         """
         super().__init__(candidate)
         if not isinstance(candidate.schema.input, TensorInput):
@@ -130,12 +130,12 @@ class TensorModel(Answers):
         """Refuse weights that answer differently than the graph: attacks by their gradients would miss.
 
         Raises:
-            RedTeamError: says on which inputs.
+            Unfit: says on which inputs.
         """
         by_weights = torch.softmax(torch.from_numpy(self.logits(batch)).double(), dim=1).numpy()
         apart = float(np.abs(self.answers(batch) - by_weights).max(initial=0.0))
         if not apart <= MOST_APART:
-            raise RedTeamError(
+            raise Unfit(
                 f"{WEIGHTS}: is another model than model.onnx: on {what} their probabilities are up to {apart:.3f} "
                 f"apart; {MOST_APART} at most. Export both from one network"
             )
@@ -172,7 +172,7 @@ class _AsFloat(nn.Module):
 def _network(candidate: Candidate, shape: tuple[int, ...], within: Range) -> nn.Sequential:
     schema = candidate.schema
     if candidate.weights is None or schema.architecture is None:
-        raise RedTeamError(
+        raise Unfit(
             f"{WEIGHTS}: is missing, or schema.json names no architecture; a model of numbers is attacked by its "
             "gradients, so its trainer has to hand both over"
         )
@@ -186,10 +186,10 @@ def _network(candidate: Candidate, shape: tuple[int, ...], within: Range) -> nn.
         )
         network.load_state_dict(safetensors.torch.load(candidate.weights), strict=True)
     except ArchitectureError as error:
-        raise RedTeamError(f"schema.json: {error}") from None
+        raise Unfit(f"schema.json: {error}") from None
     except (RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise RedTeamError(f"{WEIGHTS}: does not fit {schema.architecture}: {first}") from None
+        raise Unfit(f"{WEIGHTS}: does not fit {schema.architecture}: {first}") from None
     for weights in network.parameters():
         weights.requires_grad_(False)
     return network.eval()
@@ -199,6 +199,6 @@ def opened(candidate: Candidate) -> TensorModel | TextModel:
     """Return the model of a candidate whose signature was verified.
 
     Raises:
-        RedTeamError: it cannot be attacked as it is.
+        Unfit: it cannot be attacked as it is.
     """
     return TensorModel(candidate) if isinstance(candidate.schema.input, TensorInput) else TextModel(candidate)

@@ -13,7 +13,7 @@ def attack(model: TensorModel | TextModel, examples: Examples, asked: Clean) -> 
     """Measure accuracy on held-out examples, and beside it on those that were trained on."""
     held_out, members = (_accuracy(model, part) for part in (examples.held_out, examples.members))
     about = f"on {len(examples.held_out)} held-out examples; {findings.percent(members)} on its training data"
-    return Result(checks=(findings.at_least("clean-accuracy", held_out, asked.least_accuracy, about),))
+    return Result(measured=(findings.at_least("clean-accuracy", held_out, asked.least_accuracy, about),))
 
 
 def _accuracy(model: TensorModel | TextModel, part: Part) -> float:

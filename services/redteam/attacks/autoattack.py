@@ -30,7 +30,7 @@ def attack(model: TensorModel, examples: Part, asked: AutoAttack) -> Result:
         found = findings.accuracy(model.answers(changed), examples.labels)
         about = f"{len(examples)} examples, {asked.steps} steps, {asked.squares} squares"
         checks.append(findings.at_least(f"autoattack-accuracy-at-{epsilon:g}", found, threshold, about))
-    return Result(checks=tuple(checks))
+    return Result(measured=tuple(checks))
 
 
 def adversarial(model: TensorModel, examples: Part, epsilon: float, asked: AutoAttack) -> Array:

@@ -32,7 +32,7 @@ def attack(
         return float((_labels_of(copy, examples.inputs) == given).mean())
 
     return Result(
-        checks=(
+        measured=(
             findings.at_most("extraction-agreement", agreement(own), asked.most_agreement, _about(asked, len(own))),
             findings.at_most(
                 "extraction-agreement-without-data",
@@ -59,7 +59,7 @@ def attack_text(
         copy = LogisticRegression(C=10.0, max_iter=500).fit(words.fit_transform(own), answers)
         agreed = float((copy.predict(words.transform(examples.inputs)) == given).mean())
     return Result(
-        checks=(findings.at_most("extraction-agreement", agreed, asked.most_agreement, _about(asked, len(own))),)
+        measured=(findings.at_most("extraction-agreement", agreed, asked.most_agreement, _about(asked, len(own))),)
     )
 
 

@@ -37,7 +37,7 @@ def attack(model: TensorModel, examples: Part, others: Part, asked: Tensor, chan
     )
     about = f"PGD leaves {percent(by_gradient)}, questions alone leave {percent(without)} at epsilon {epsilon:g}"
     return Result(
-        checks=(
+        measured=(
             findings.at_most("gradient-free-lead", by_gradient - without, limits.most_lead, about),
             findings.at_most("pgd-accuracy-unbounded", unbounded, limits.most_accuracy_unbounded),
         ),

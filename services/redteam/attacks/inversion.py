@@ -51,14 +51,14 @@ def attack(model: TensorModel, examples: Examples, asked: Inversion, chance: np.
         findings.at_most("inversion-lead-to-records", float(lead.max()), asked.most_lead_to_records, about),
     )
     if not model.image:
-        return Result(checks=checks)
+        return Result(measured=checks)
     rows = {"inverted": inverted, "mean of the class": means, "nearest training record": np.stack(nearest)}
     captions = [
         [f"{pictures.name(model, int(each))}" for each in classes],
         [f"likeness {each:.2f}" for each in to_means],
         [f"likeness {each:.2f}" for each in to_members],
     ]
-    return Result(checks=checks, exhibits=(_gallery(model, rows, captions),))
+    return Result(measured=checks, exhibits=(_gallery(model, rows, captions),))
 
 
 def invert(model: TensorModel, classes: Array, steps: int) -> Array:

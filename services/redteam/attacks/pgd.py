@@ -23,7 +23,7 @@ def attack(model: TensorModel, examples: Part, asked: Pgd) -> Result:
         found[epsilon] = findings.accuracy(model.answers(changed[epsilon]), examples.labels)
         about = f"{len(examples)} examples, {asked.steps} steps, {asked.restarts} start(s)"
         checks.append(findings.at_least(f"pgd-accuracy-at-{epsilon:g}", found[epsilon], threshold, about))
-    return Result(checks=tuple(checks), exhibits=_exhibits(model, examples, found, changed, asked))
+    return Result(measured=tuple(checks), exhibits=_exhibits(model, examples, found, changed, asked))
 
 
 def adversarial(model: TensorModel, examples: Part, epsilon: float, *, steps: int, restarts: int) -> Array:

@@ -20,7 +20,7 @@ from torch import nn
 
 from services.redteam import findings, pictures
 from services.redteam.data import Part
-from services.redteam.findings import Array, Check, Gallery, Result, Row, percent
+from services.redteam.findings import Array, Gallery, Measured, Result, Row, percent
 from services.redteam.subject import TensorModel
 from services.redteam.thresholds import Trigger
 
@@ -69,7 +69,7 @@ def attack(model: TensorModel, examples: Part, asked: Trigger) -> Result:
     examples = examples[np.arange(min(len(examples), MOST_EXAMPLES))]
     checks = [_faint(model, examples, epsilon, most) for epsilon, most in sorted(asked.most_turned.items())]
     if not model.image:
-        return Result(checks=tuple(checks))
+        return Result(measured=tuple(checks))
     found = smallest(model, examples)
     worst = pictures.name(model, int(found.sizes.argmin()))
     about = f"smallest for class {worst}; anomaly index {found.anomaly_index:.1f} (Wang et al. call 2 an outlier)"
@@ -77,7 +77,7 @@ def attack(model: TensorModel, examples: Part, asked: Trigger) -> Result:
         findings.at_least("trigger-area", float(found.sizes.min()), asked.least_area, about),
         findings.at_most("trigger-ratio", found.ratio, asked.most_ratio, about),
     )
-    return Result(checks=(*small, *checks), exhibits=(_gallery(model, found),))
+    return Result(measured=(*small, *checks), exhibits=(_gallery(model, found),))
 
 
 def smallest(model: TensorModel, examples: Part) -> Found:
@@ -150,7 +150,7 @@ def turned_by_faint(model: TensorModel, examples: Part, epsilon: float) -> Array
     return np.array(found)
 
 
-def _faint(model: TensorModel, examples: Part, epsilon: float, most: float) -> Check:
+def _faint(model: TensorModel, examples: Part, epsilon: float, most: float) -> Measured:
     turned = turned_by_faint(model, examples, epsilon)
     worst = int(turned.argmax())
     about = f"into class {pictures.name(model, worst)}; the median class {percent(float(np.median(turned)))}"

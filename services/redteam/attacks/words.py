@@ -35,7 +35,7 @@ def attack(model: TextModel, examples: Part, members: Part, asked: Words, chance
     about = f"into {name}, of {len(first)} words"
     rows = tuple((word, percent(each), model.schema.output.classes[to]) for word, (each, to) in worst)
     return Result(
-        checks=(findings.at_most("trigger-word", share, asked.most_turned, about),),
+        measured=(findings.at_most("trigger-word", share, asked.most_turned, about),),
         exhibits=(
             Table(
                 title="Words that turn most",
