@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto
 
 from services.modelchain.errors import ModelError
 from services.modelchain.operators import IR_VERSIONS, OPERATORS, VERSIONS
@@ -19,9 +18,6 @@ MOST_NODES = 20_000
 MOST_TENSORS = 20_000
 LONGEST_NAME = 512
 """Characters; exporters write the path of a layer."""
-
-MOST_VALUES = 2**26
-"""Of any result between input and output, for one example: 256 MiB of float32."""
 
 NOTES = frozenset({"doc_string", "metadata_props"})
 """Exporters write stack traces and paths of the machine into them; ONNX Runtime takes settings from them."""
@@ -67,12 +63,9 @@ DTYPES = frozenset(
     }
 )
 
-_TRIAL = 7
-"""The batch that shapes are worked out for: a number that no other axis is likely to have."""
-
 
 def check(data: bytes, schema: Schema, where: str) -> None:
-    """Refuse a graph that is not of the kind that is taken.
+    """Refuse a graph that is not of the kind that is taken; whether it is sound, ``soundness`` knows.
 
     Raises:
         ModelError: it is not ONNX; it holds code, data or notes from elsewhere, or operators that are not on the
@@ -88,7 +81,6 @@ def check(data: bytes, schema: Schema, where: str) -> None:
     _walk(model, where)
     _operators(model, where)
     _ends(model, schema, where)
-    _sound(model, where)
 
 
 def bare(data: bytes, where: str) -> bytes:
@@ -218,25 +210,3 @@ def _end(found: Any, verb: str, name: str, dtype: int, shape: tuple[int, ...], w
 def _dtype(number: int) -> str:
     names: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.STRING: "string"}
     return names.get(number, f"type {number}")
-
-
-def _sound(model: ModelProto, where: str) -> None:
-    """Let onnx check the graph and work out every shape; refuse results that would not fit in memory."""
-    for end in (*model.graph.input, *model.graph.output):
-        end.type.tensor_type.shape.dim[0].dim_value = _TRIAL
-    try:
-        onnx.checker.check_model(model)
-        # Strict: what is declared must be what comes out.
-        known = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise ModelError(f"{where}: is not a sound graph: {error}") from None
-    for value in known.graph.value_info:
-        if _size(value) > MOST_VALUES * _TRIAL:
-            raise ModelError(
-                f"{where}: {value.name!r} would hold more than {MOST_VALUES} values for one example"
-            )
-
-
-def _size(value: ValueInfoProto) -> int:
-    # What is not known counts as one: what a text is cut into, for example, depends on the text.
-    return math.prod(max(each.dim_value, 1) for each in value.type.tensor_type.shape.dim)

@@ -80,7 +80,7 @@ def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier,
     signing.verify(contents.model, contents.model_signature, trainer, MODEL)
     now = datetime.now(UTC)
     _favourable(verdict, folder.digest(contents.model), now)
-    _about(verdict, folder.inspected(contents.model))
+    _about(verdict, folder.sound(folder.inspected(contents.model)))
     judged = {VERDICT_FILE: strict_json.written(verdict)}
     writing.folder(
         into,

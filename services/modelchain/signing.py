@@ -38,7 +38,7 @@ def sign_candidate(candidate: Path, signer: Signer) -> Digest:
         ModelError: the model is not one that is taken, or the key cannot be used.
     """
     contents = reading.read(candidate)
-    found = folder.inspected(contents.model)
+    found = folder.sound(folder.inspected(contents.model))
     writing.file(candidate / MODEL_SIGNATURE, signature(contents.model, signer, MODEL))
     return found.digest
 
