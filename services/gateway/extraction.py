@@ -13,7 +13,7 @@ What neither sees: queries that are data, as of somebody who copies a model with
 mixes two inputs; steps as long as the distances of data; a client who hides among several names, or adds so many
 ordinary queries that the others are lost among them (the authors of PRADA say so of it). Against those stand the budget
 and the rounding of answers. What they may mistake for theft: inputs whose numbers differ in scale, so that one of them
-is all of a distance; a stream that is sorted, or of frames of one film.
+is all of a distance; a stream that is sorted, frames of one film, messages out of one template.
 
 A replica sees its share of a client's queries, and needs as many as if they were all.
 """
@@ -66,9 +66,12 @@ DRAWN = 8
 SHAPIRO_LEAST = 0.90
 """What the authors' own program takes (github.com/SSGAalto/prada-protecting-against-dnn-model-stealing-attacks)."""
 
-SPREAD_LEAST, SPREAD_MOST = 0.14, 0.42
-"""Deviation over mean. Measured: natural digits 0.2 to 0.34, noise and jitter under 0.12, Jacobian steps of a tenth of
-the range up to 0.5 (``tests/services/gateway/figures.py``)."""
+SPREAD = (0.14, 0.42)
+"""Least and most of deviation over mean. Measured: natural digits 0.2 to 0.34, noise and jitter under 0.13, Jacobian
+steps of a tenth of the range up to 0.53 (``tests/services/gateway/figures.py``)."""
+
+SPREAD_OF_TEXTS = (0.0, 0.42)
+"""Texts fill as many dimensions as noise does, 0.06 to 0.11: of them only too much says anything."""
 
 HELD_SECONDS = 86_400.0
 """A suspicion stands for a day after the last test that confirmed it."""
@@ -132,8 +135,8 @@ class _Class:
 class _Stream:
     """What is remembered of one client's queries to one model."""
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, width: int, spread: tuple[float, float]) -> None:
+        self.width, self.spread = width, spread
         self.queries = 0
         self.standing: Suspicion | None = None
         self.until = -math.inf
@@ -188,10 +191,9 @@ class _Stream:
         usual = distances[np.abs(distances - mean) <= 3 * deviation]
         spread = float(usual.std()) / mean if mean else 0.0
         # NaN lies nowhere; what does not surely pass has failed.
-        if not spread >= SPREAD_LEAST:
-            return "spread", spread, SPREAD_LEAST
-        if not spread <= SPREAD_MOST:
-            return "spread", spread, SPREAD_MOST
+        least, most = self.spread
+        if not least <= spread <= most:
+            return "spread", spread, most if spread > most else least
         statistic = float(shapiro(usual).statistic)
         if not statistic >= SHAPIRO_LEAST:
             return "prada", statistic, SHAPIRO_LEAST
@@ -229,7 +231,7 @@ class Watch:
             label: What the model said, before the answer was hardened.
         """
         x = self._sketch(features)
-        stream = self._stream((principal, model), len(x))
+        stream = self._stream((principal, model), len(x), spread)
         now = self._clock()
         news = False
         if stream.add(x, label, self._chance) and (failed := stream.tested()):
@@ -243,16 +245,16 @@ class Watch:
             return None
         return replace(stream.standing, news=True) if news else stream.standing
 
-    def _stream(self, key: Key, width: int) -> _Stream:
+    def _stream(self, key: Key, width: int, spread: tuple[float, float]) -> _Stream:
         stream = self._streams.get(key)
         if stream is None:
             if len(self._keys) >= self._most:
                 self._forget_one()
             self._keys.append(key)
-            stream = self._streams[key] = _Stream(width)
-        elif stream.width != width:
+            stream = self._streams[key] = _Stream(width, spread)
+        elif (stream.width, stream.spread) != (width, spread):
             # The model takes another input now.
-            stream = self._streams[key] = _Stream(width)
+            stream = self._streams[key] = _Stream(width, spread)
         return stream
 
     def _forget_one(self) -> None:
