@@ -66,7 +66,9 @@ def chart(said: Chart) -> str:
         parts.append(_path(diagonal, across, up, 2, step=False))
     for place, line in enumerate(said.lines):
         parts.append(_path(line, across, up, place, step=said.logarithmic))
-    parts += _key([*(line.name for line in said.lines), *(["chance"] if said.logarithmic else [])])
+    names = [*(line.name for line in said.lines), *(["chance"] if said.logarithmic else [])]
+    # Curves of accuracy fall from the upper left, those of rates rise to the upper right.
+    parts += _key(names, TOP + 16 if said.logarithmic else HEIGHT - BOTTOM + 4 - 20 * len(names))
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(described(said))}">{"".join(parts)}</svg>'
     )
@@ -130,10 +132,10 @@ def _places(line: Line, across: Axis, up: Axis) -> list[tuple[float, float]]:
     return found
 
 
-def _key(names: Sequence[str]) -> list[str]:
+def _key(names: Sequence[str], top: int) -> list[str]:
     parts = []
     for place, name in enumerate(names):
-        y = TOP + 16 + 20 * place
+        y = top + 20 * place
         dash = f' stroke-dasharray="{DASHES[place % 3]}"' if place % 3 else ""
         parts.append(f'<path class="line{place % 3}" d="M{LEFT + 16} {y}h36"{dash}/>')
         parts.append(f'<text class="name" x="{LEFT + 60}" y="{y + 4}">{escape(name)}</text>')

@@ -118,6 +118,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
+def counted(count: int, what: str) -> str:
+    """Return ``3 starts``, or ``1 start``."""
+    return f"{count} {what if count == 1 else what + 's'}"
+
+
 def passed(checks: Sequence[Check]) -> bool:
     """Return whether every check did; none at all is no pass."""
     return bool(checks) and all(check.passed for check in checks)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from services.modelchain.schema import Check
 
 MEANINGS = {
-    "clean-accuracy": "Share of held-out examples that are answered rightly.",
-    "pgd-accuracy-at": "The same, after each value was changed by at most that share of its range.",
-    "pgd-accuracy-unbounded": "The same, where anything may become grey: an attack that fails here is a broken attack.",
-    "autoattack-accuracy-at": "The same, under attacks that tune themselves.",
+    "clean-accuracy": "Held-out examples that are answered rightly.",
+    "pgd-accuracy-at": "Examples still answered rightly when each value is changed by at most that share of its range.",
+    "pgd-accuracy-unbounded": "Examples still answered rightly when all may become grey: an attack that fails here is broken.",
+    "autoattack-accuracy-at": "Examples still answered rightly under several attacks that tune themselves.",
     "gradient-free-lead": "How much further attacks get without gradients than with them.",
-    "trigger-area": "Share of an image that the smallest trigger covers.",
-    "trigger-ratio": "How much larger the median class's trigger is than the smallest.",
-    "faint-trigger-at": "Share of examples that one faint pattern turns into one class.",
-    "trigger-word": "Share of messages that one word turns into one class.",
-    "evasion-accuracy": "Share of messages still recognised when they are disguised by that trick.",
+    "trigger-area": "How much of an image the smallest trigger covers.",
+    "trigger-ratio": "How many times larger the median class's trigger is than the smallest.",
+    "faint-trigger-at": "Examples of other classes that one faint pattern turns into one class.",
+    "trigger-word": "Messages of other classes that one word turns into one class.",
+    "evasion-accuracy": "Messages still recognised when they are disguised by that trick.",
     "membership-auc": "How well members are told from others on average; 0.5 is guessing.",
-    "membership-tpr-at": "Share of members that are named while that share of others is named wrongly.",
-    "membership-loss-auc": "The same average by the loss alone, which anybody can measure.",
-    "inversion-likeness-to-means": "How like a class's mean the picture is that the model gives away.",
+    "membership-tpr-at": "Members that are named while that share of others is named wrongly.",
+    "membership-loss-auc": "How well members are told from others by the loss alone, which anybody can measure.",
+    "inversion-likeness-to-means": "How like its class's mean the picture is that the model gives away, from -1 to 1.",
     "inversion-lead-to-records": "How much nearer that picture is to a training record than to any other.",
-    "extraction-agreement": "How often a copy answers as the model, where the thief has inputs like the owner's.",
-    "extraction-agreement-without-data": "The same where the thief has nothing but noise to ask about.",
+    "extraction-agreement": "How often a copy answers as the model does, made by a thief who has inputs like the owner's.",
+    "extraction-agreement-without-data": "How often it does, made by a thief who has nothing but noise to ask about.",
 }
 """By the beginning of a check's name; the longest that fits counts."""
 

@@ -40,12 +40,17 @@ def _attack(done: Done) -> dict[str, Any]:
     return {
         "name": done.attack.name,
         "title": done.attack.title,
-        "idea": done.attack.idea,
+        "idea": _idea(done.attack.idea),
         "seconds": done.seconds,
         "passed": all(each.check.passed for each in done.result.measured),
         "checks": [_check(each) for each in done.result.measured],
         "exhibits": [_exhibit(each) for each in done.result.exhibits],
     }
+
+
+def _idea(line: str) -> str:
+    said = line.partition(": ")[2] or line
+    return said[:1].upper() + said[1:]
 
 
 def _check(measured: Measured) -> dict[str, Any]:

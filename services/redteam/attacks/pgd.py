@@ -21,7 +21,7 @@ def attack(model: TensorModel, examples: Part, asked: Pgd) -> Result:
     for epsilon, threshold in sorted(asked.least_accuracy.items()):
         changed[epsilon] = adversarial(model, examples, epsilon, steps=asked.steps, restarts=asked.restarts)
         found[epsilon] = findings.accuracy(model.answers(changed[epsilon]), examples.labels)
-        about = f"{len(examples)} examples, {asked.steps} steps, {asked.restarts} start(s)"
+        about = f"{len(examples)} examples, {asked.steps} steps, {findings.counted(asked.restarts, 'start')}"
         checks.append(findings.at_least(f"pgd-accuracy-at-{epsilon:g}", found[epsilon], threshold, about))
     return Result(measured=tuple(checks), exhibits=_exhibits(model, examples, found, changed, asked))
 

@@ -193,9 +193,10 @@ def _gallery(model: TensorModel, found: Found) -> Gallery:
     captions = tuple(f"{pictures.name(model, int(each))}: {percent(float(found.sizes[each]))}" for each in order)
     return Gallery(
         title="Smallest triggers, by the class that they turn everything into",
-        about="The mask says where (white), the trigger says what. Under each stands how much of the image it covers.",
+        about="The mask says where (white), the trigger says what; what it leaves as it is is grey. Under each stands how "
+        "much of the image it covers.",
         rows=(
             Row(title="mask", images=masks, captions=captions),
-            Row(title="trigger", images=patterns * weight, captions=captions),
+            Row(title="trigger", images=0.5 * (1 - weight) + patterns * weight, captions=captions),
         ),
     )
