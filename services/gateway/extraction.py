@@ -220,17 +220,21 @@ class Watch:
         self._signs = np.random.default_rng(secrets.randbits(128))
         self._sign_of: dict[int, Floats] = {}
 
-    def seen(self, principal: str, model: str, features: NDArray[Any], label: int | str) -> Suspicion | None:
+    def seen(
+        self, principal: str, model: str, features: NDArray[Any] | str, label: int | str
+    ) -> Suspicion | None:
         """Take note of a query, and return the suspicion that its client is under.
 
         Args:
             principal: Who asks.
             model: Which model.
-            features: The input as numbers of any shape, always the same number of them for one model; of a text,
-                ``text_features``.
+            features: The input: a text, or numbers of any shape, on one scale.
             label: What the model said, before the answer was hardened.
         """
-        x = self._sketch(features)
+        if isinstance(features, str):
+            x, spread = self._sketch(text_features(features)), SPREAD_OF_TEXTS
+        else:
+            x, spread = self._sketch(features), SPREAD
         stream = self._stream((principal, model), len(x), spread)
         now = self._clock()
         news = False
