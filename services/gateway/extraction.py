@@ -220,21 +220,17 @@ class Watch:
         self._signs = np.random.default_rng(secrets.randbits(128))
         self._sign_of: dict[int, Floats] = {}
 
-    def seen(
-        self, principal: str, model: str, features: NDArray[Any] | str, label: int | str
-    ) -> Suspicion | None:
+    def seen(self, principal: str, model: str, features: NDArray[Any], label: int | str) -> Suspicion | None:
         """Take note of a query, and return the suspicion that its client is under.
 
         Args:
             principal: Who asks.
             model: Which model.
-            features: The input: a text, or numbers of any shape, on one scale.
+            features: The input: numbers of any shape, on one scale, or ``text_features``.
             label: What the model said, before the answer was hardened.
         """
-        if isinstance(features, str):
-            x, spread = self._sketch(text_features(features)), SPREAD_OF_TEXTS
-        else:
-            x, spread = self._sketch(features), SPREAD
+        x = self._sketch(features)
+        spread = SPREAD_OF_TEXTS if isinstance(features, TextFeatures) else SPREAD
         stream = self._stream((principal, model), len(x), spread)
         now = self._clock()
         news = False
@@ -291,7 +287,11 @@ class Watch:
         return sketch
 
 
-def text_features(text: str) -> Floats:
+class TextFeatures(np.ndarray[Any, np.dtype[np.float32]]):
+    """A text as numbers; the watch knows them from others, since texts lie otherwise."""
+
+
+def text_features(text: str) -> TextFeatures:
     """Return a text as numbers: how often each run of three characters stands in it, hashed, of length one.
 
     Distances of class probabilities would do for a model of many classes; of two, as a spam filter has, they are
@@ -304,7 +304,7 @@ def text_features(text: str) -> Floats:
     grams = codes[:-2] * _ODD[0] + codes[1:-1] * _ODD[1] + codes[2:] * _ODD[2]
     counted = np.bincount(grams >> np.uint32(32 - _TEXT_BITS), minlength=2**_TEXT_BITS)
     roots = np.sqrt(counted).astype(np.float32)
-    return roots / np.float32(np.linalg.norm(roots))
+    return (roots / np.float32(np.linalg.norm(roots))).view(TextFeatures)
 
 
 _TEXT_BITS = 9

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+MOST_BYTES = 2**20
+"""Of a file."""
+
 
 class YamlError(Exception):
     """A text that is not the YAML that is taken; the message says where and why."""
+
+
+def read(path: Path) -> Any:
+    """Return what a file of an operator says.
+
+    Raises:
+        YamlError: naming the file; it cannot be read, is larger than a mebibyte, or see ``loaded``.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise YamlError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise YamlError(f"{path}: is larger than {MOST_BYTES} bytes")
+    try:
+        return loaded(data)
+    except YamlError as error:
+        raise YamlError(f"{path}: {error}") from None
 
 
 def loaded(data: bytes) -> Any:
