@@ -15,7 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.modelchain.schema import Label
 from services.redteam.errors import RedTeamError
+from services.redteam.tricks import TRICKS
 from services.shared import strict_yaml
 
 MOST_BYTES = 65_536
@@ -28,9 +30,6 @@ Epsilon = Annotated[float, Field(gt=0, le=0.5)]
 """Largest change of one value of an input (L-infinity), as a share of the input's range; half the range is grey."""
 
 Accuracy = Annotated[float, Field(ge=0.05, le=1)]
-
-TRICKS = frozenset({"homoglyph", "zero_width", "bidi", "leetspeak", "spacing", "in_image", "mixed"})
-"""Names of the evasions of ``services.redteam.tricks``."""
 
 
 class _Said(BaseModel):
@@ -147,12 +146,17 @@ class Tensor(_Said):
 class Evasion(_Said):
     """Messages written so that people read them and machines do not."""
 
+    classes: Annotated[tuple[Label, ...], Field(min_length=1)]
+    """Those that somebody wants to hide, such as spam."""
+    images: Annotated[int, Field(ge=8, le=1000)]
+    """Most messages that are drawn; reading one takes a second or two."""
     least_accuracy: dict[str, Accuracy]
     """By trick, on messages that the model knows when they are written plainly."""
 
     @model_validator(mode="after")
     def _every_trick(self) -> Evasion:
-        missing, unknown = TRICKS - self.least_accuracy.keys(), self.least_accuracy.keys() - TRICKS
+        given, tricks = set(self.least_accuracy), set(TRICKS)
+        missing, unknown = tricks - given, given - tricks
         if missing:
             raise ValueError(f"least_accuracy.{min(missing)}: is missing; each trick needs a threshold")
         if unknown:
