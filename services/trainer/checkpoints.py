@@ -55,7 +55,6 @@ class State(BaseModel):
     curve: tuple[Point, ...] = ()
     threads: Annotated[int, Field(ge=1)] = 1
     """Sums of floats depend on how many threads added them up."""
-    optimiser: dict[str, str] = {}
 
 
 def write(folder: Path, state: State, tensors: dict[str, torch.Tensor]) -> None:

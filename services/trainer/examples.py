@@ -130,7 +130,9 @@ def examples(batches: Iterable[pa.RecordBatch], data: Data, declared: Declared) 
     """
     parts = [_part(batch, data, declared) for batch in batches]
     if not parts:
-        raise TrainerError(f"{data.dataset}: has no rows for the purpose {data.purpose}; there is nothing to learn")
+        raise TrainerError(
+            f"{data.dataset}: has no rows for the purpose {data.purpose}; there is nothing to learn"
+        )
     keys, units, values, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
     made = Examples(keys=keys, units=units, values=values, labels=labels, classes=declared.classes)
     several_classes(made, data)
@@ -144,7 +146,9 @@ def several_classes(made: Examples, data: Data) -> None:
         TrainerError: names the label.
     """
     if len(np.unique(made.labels)) < 2:
-        raise TrainerError(f"{data.dataset}: {data.label} has one value in all rows; there is nothing to tell apart")
+        raise TrainerError(
+            f"{data.dataset}: {data.label} has one value in all rows; there is nothing to tell apart"
+        )
 
 
 def _part(

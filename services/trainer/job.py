@@ -42,7 +42,9 @@ class Data(_Said):
     @model_validator(mode="after")
     def _fits(self) -> Data:
         if self.label in self.columns:
-            raise ValueError(f"columns: {self.label} is the label; a model that is told the answer learns nothing")
+            raise ValueError(
+                f"columns: {self.label} is the label; a model that is told the answer learns nothing"
+            )
         if len(set(self.columns)) < len(self.columns):
             raise ValueError("columns: one stands there twice; name each once")
         if self.shape is not None and math.prod(self.shape) != len(self.columns):
@@ -219,7 +221,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         # References to references grow without bound ("billion laughs").
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "write it out instead of *", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, "write it out instead of *", self.peek_event().start_mark
+            )
         node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[arg-type]
         return node
 

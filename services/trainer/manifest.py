@@ -107,7 +107,9 @@ def made(dataset: str, purpose: str, read: Iterable[pa.RecordBatch]) -> Manifest
     rows, columns = 0, ()
     for batch in batches(read):
         if len(digests) == MOST_BATCHES:
-            raise TrainerError(f"{dataset}: has over {MOST_BATCHES * BATCH_ROWS} rows; read fewer by a purpose")
+            raise TrainerError(
+                f"{dataset}: has over {MOST_BATCHES * BATCH_ROWS} rows; read fewer by a purpose"
+            )
         digests.append(digest(batch))
         rows, columns = rows + batch.num_rows, tuple(batch.schema.names)
     if not digests:
@@ -167,7 +169,9 @@ def checked(
         ("columns", manifest.columns, tuple(columns)),
     ):
         if signed != asked:
-            raise TrainerError(f"{NAME}: {what}: was signed for something else than the job reads; make a new one")
+            raise TrainerError(
+                f"{NAME}: {what}: was signed for something else than the job reads; make a new one"
+            )
     count, number = len(manifest.batches), 0
     for number, batch in enumerate(batches(read, manifest.batch_rows), 1):
         if number > count:

@@ -108,7 +108,9 @@ class Private:
     @property
     def history(self) -> list[tuple[float, float, int]]:
         """Noise multiplier, sample rate and number of steps, as the accountant keeps them."""
-        return [(float(noise), float(rate), int(steps)) for noise, rate, steps in self._engine.accountant.history]
+        return [
+            (float(noise), float(rate), int(steps)) for noise, rate, steps in self._engine.accountant.history
+        ]
 
     @history.setter
     def history(self, history: list[tuple[float, float, int]]) -> None:
@@ -146,7 +148,7 @@ def noise_multiplier(epsilon: float, delta: float, *, steps_per_epoch: int, epoc
             target_epsilon=epsilon,
             target_delta=delta,
             sample_rate=1 / steps_per_epoch,
-            epochs=epochs,
+            steps=epochs * steps_per_epoch,
             accountant=ACCOUNTANT,
         )
     except (ValueError, RuntimeError) as error:

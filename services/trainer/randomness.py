@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 from scipy.special import ndtri
 
-ABOUT = "AES-256-CTR keyed by the operating system; normals by inversion, four summed (Holohan and Braghin, 2021)"
+ABOUT = (
+    "AES-256-CTR keyed by the operating system; normals by inversion, four summed (Holohan and Braghin, 2021)"
+)
 """For ``privacy.json``."""
 
 _BLOCK = 16

@@ -24,7 +24,9 @@ class Pool:
         self._place = np.full(len(values), -1)
         self._place[self.rows] = np.arange(len(self.rows))
 
-    def squared(self, which: np.ndarray, without: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+    def squared(
+        self, which: np.ndarray, without: np.ndarray | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield squared distances of some rows to the pool, float32[chunk, pool]; a row is infinitely far from itself.
 
         Args:
@@ -44,7 +46,11 @@ class Pool:
             yield part, np.maximum(apart, 0)
 
     def nearest(
-        self, which: np.ndarray, count: int, without: np.ndarray | None = None, among: np.ndarray | None = None
+        self,
+        which: np.ndarray,
+        count: int,
+        without: np.ndarray | None = None,
+        among: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the nearest rows of the pool and their distances: int64 and float32 [len(which), count].
 

@@ -60,5 +60,7 @@ def out_of_fold(
     found = np.empty((len(values), classes), dtype=np.float32)
     for number in range(folds):
         away = fold == number
-        found[away] = probabilities(trained(values[~away], labels[~away], classes, seed + number), values[away])
+        found[away] = probabilities(
+            trained(values[~away], labels[~away], classes, seed + number), values[away]
+        )
     return found
