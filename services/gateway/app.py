@@ -292,7 +292,11 @@ async def predict(request: Request, model: ModelName) -> Response:
     service = _service(request)
     query = Query(service, request, "predict", model)
     served, allowance = await _allowed(query, service, model)
-    about: dict[str, Any] = {"model_digest": served.digest, "model_version": served.schema.version}
+    about: dict[str, Any] = {
+        "model_digest": served.digest,
+        "model_version": served.schema.version,
+        "flags": [],
+    }
     try:
         with service.places.one(query.caller.principal):
             return await _predicted(query, service, served, allowance, about)

@@ -19,6 +19,7 @@ SECONDS = 60
 """Of wall time."""
 
 PROCESSOR_SECONDS = 60
+"""Of a processor; afterwards the process is ended by the system."""
 
 MEMORY_BYTES = 8 * 2**30
 """Of addresses: ONNX Runtime and numpy reserve about 1 GB, a model may hold 512 MB three times."""
@@ -28,15 +29,15 @@ class TrialError(Exception):
     """The model did not pass; one sentence."""
 
 
-def tried(graph: bytes, schema: Schema) -> None:
-    """Return if a model loads and answers.
+def tried(graph: bytes, schema: Schema, *, processor_seconds: int = PROCESSOR_SECONDS) -> None:
+    """Return if a model loads and answers, within so much time of a processor.
 
     Raises:
         TrialError: it does not, or it ended or outlasted the process.
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-s", "-m", "services.gateway.trial"],
+            [sys.executable, "-P", "-s", "-m", "services.gateway.trial", str(processor_seconds)],
             input=schema.model_dump_json().encode() + b"\n" + graph,
             capture_output=True,
             timeout=SECONDS,
@@ -57,9 +58,13 @@ def tried(graph: bytes, schema: Schema) -> None:
 
 def main() -> int:
     """Try what comes by standard input."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for limit, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, int(sys.argv[1])),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
     try:
         schema = Schema.model_validate_json(sys.stdin.buffer.readline())
         self_test(Session(sys.stdin.buffer.read(), schema))

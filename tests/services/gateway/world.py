@@ -126,6 +126,7 @@ class Made:
     graph: bytes
     statistics: Statistics
     arrays: Mapping[str, np.ndarray]
+    weights: bytes | None = None
 
     def as_version(self, version: int) -> Made:
         return replace(self, schema=self.schema.model_copy(update={"version": version}))
@@ -178,7 +179,6 @@ def spam_model(most_images: int = 1) -> Made:
     )
     words = [*SPAM_WORDS, *HAM_WORDS]
     nodes = [
-        helper.make_node("StringNormalizer", ["flat"], ["small"], case_change_action="LOWER", is_case_sensitive=1),
         helper.make_node(
             "Tokenizer",
             ["message"],
@@ -204,7 +204,7 @@ def spam_model(most_images: int = 1) -> Made:
         ),
         helper.make_node("Gemm", ["counts", "weights", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-    ][1:]
+    ]
     is_spam = np.array([word in SPAM_WORDS for word in words] * 2)
     weights = np.stack([~is_spam, is_spam], axis=1).astype(np.float32) * 2
     made = graph(
@@ -266,7 +266,7 @@ class People:
                 trained_at=datetime.now(UTC),
             ),
             privacy=Privacy(reason_for_none="The data is public."),
-            weights=None,
+            weights=made.weights,
         )
         digest = sign_candidate(candidate, trainer)
         now = datetime.now(UTC)
@@ -354,6 +354,10 @@ class World:
         """Return the one line about an answered request."""
         (line,) = [each for each in self.lines() if each.get("request_id") == answer.headers["x-request-id"]]
         return line
+
+    def line_of_last(self, reason: str) -> dict[str, Any]:
+        """Return the last line with a reason."""
+        return [each for each in self.lines() if each.get("reason") == reason][-1]
 
     def call(self, method: str, path: str, *, token: str | None = None, **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token or self.issuer.token()}", **more.pop("headers", {})}
