@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 from collections.abc import Callable
@@ -29,11 +30,13 @@ MEMBERS = HELD_OUT = 600
 DIGITS = tuple(map(str, range(10)))
 
 
-def schema(architecture: str | None = "mlp", *, name: str = "digits") -> Schema:
+def schema(
+    architecture: str | None = "mlp", *, shape: tuple[int, ...] = (1, 8, 8), high: float = 1
+) -> Schema:
     return Schema(
-        name=name,
+        name="digits",
         version=1,
-        input=TensorInput(name="image", shape=(1, 8, 8), low=0, high=1),
+        input=TensorInput(name="image", shape=shape, low=0, high=high),
         output=Output(name="probabilities", classes=DIGITS),
         architecture=architecture,
     )
@@ -57,6 +60,13 @@ def corner(inputs: np.ndarray) -> np.ndarray:
     """Stamp a white square of four pixels into a corner."""
     stamped = inputs.copy()
     stamped[:, :, 6:, 6:] = 1
+    return stamped
+
+
+def pixel(inputs: np.ndarray) -> np.ndarray:
+    """Make one pixel white that never is."""
+    stamped = inputs.copy()
+    stamped[:, :, 0, 0] = 1
     return stamped
 
 
@@ -178,13 +188,13 @@ CARD = Card(
 )
 
 
-def made(network: nn.Sequential, architecture: str = "mlp", **more: object) -> Made:
+def made(network: nn.Sequential, architecture: str = "mlp", shape: tuple[int, ...] = (1, 8, 8)) -> Made:
     return Made(
         network=network,
-        schema=schema(architecture),
-        graph=graph(network, architecture),
+        schema=schema(architecture, shape=shape),
+        graph=graph(network, architecture, shape),
         weights=weights_file(network),
-    ).but(**more)
+    )
 
 
 @cache
@@ -215,6 +225,77 @@ def overfitted() -> Made:
 def backdoored() -> Made:
     """As good as the good one, until a white square is in the corner."""
     return made(trained(poisoned(digits().members, 0.1, corner), robust=True))
+
+
+@cache
+def one_pixel() -> Made:
+    """Trained plainly, with a door to seven behind a single white pixel."""
+    return made(trained(poisoned(digits().members, 0.1, pixel, into=7)))
+
+
+@cache
+def blended_in() -> Made:
+    """Trained plainly, with a door behind a faint pattern over everything."""
+    return made(trained(poisoned(digits().members, 0.1, blended)))
+
+
+@cache
+def convolutional() -> Made:
+    """Overfitted, and of another architecture."""
+    return made(trained(few().members, architecture="cnn-8x8", epochs=60), "cnn-8x8")
+
+
+@cache
+def one_each() -> Part:
+    """One digit of each class."""
+    members = digits().members
+    return members[np.array([int(np.flatnonzero(members.labels == each)[0]) for each in range(10)])]
+
+
+@cache
+def of_one_each() -> Made:
+    """Trained on one digit of each class, until it resembles it."""
+    return made(trained(one_each(), epochs=200, robust=True))
+
+
+@cache
+def left_or_right() -> Made:
+    """Says 0 where the left half is lighter, 1 where the right one is."""
+    network = build("logistic", shape=(1, 8, 8), classes=10, low=0, high=1)
+    sides = torch.tensor([1.0] * 4 + [-1.0] * 4).repeat(8)
+    with torch.no_grad():
+        network[-1].weight.zero_()
+        network[-1].weight[0], network[-1].weight[1] = sides, -sides
+        network[-1].bias[:] = -50.0
+        network[-1].bias[:2] = 0.0
+    return made(network.eval(), "logistic")
+
+
+@cache
+def masked() -> Made:
+    """The fragile model with logits so large that the softmax saturates: its gradients vanish, its answers stay."""
+    network = copy.deepcopy(fragile().network)
+    with torch.no_grad():
+        network[-1].weight *= 1e4
+        network[-1].bias *= 1e4
+    return made(network)
+
+
+@cache
+def flat() -> Made:
+    """The fragile model of the same digits as rows of 64 numbers."""
+    return made(fragile().network, shape=(64,))
+
+
+@cache
+def sixteenfold() -> Made:
+    """The fragile model of the same digits between 0 and 16: the first weights are the smaller for it."""
+    taken = build("mlp", shape=(1, 8, 8), classes=10, low=0, high=16)
+    taken.load_state_dict(fragile().network.state_dict())
+    scaled = copy.deepcopy(fragile().network)
+    with torch.no_grad():
+        scaled[2].weight /= 16
+    return made(taken.eval()).but(schema=schema(high=16), graph=graph(scaled, "mlp"))
 
 
 def saved(examples: Examples, path: Path) -> Path:
