@@ -89,9 +89,6 @@ def read(folder: Path) -> tuple[State, dict[str, torch.Tensor]] | None:
         TrainerError: it is damaged.
     """
     path = folder / NAME
-    for left in folder.glob(f".{NAME}.*"):
-        # Of a process that was killed while it wrote.
-        left.unlink()
     if not path.exists():
         return None
     try:
@@ -102,6 +99,12 @@ def read(folder: Path) -> tuple[State, dict[str, torch.Tensor]] | None:
         raise TrainerError(
             f"{path}: is no checkpoint, or is damaged; without it training begins anew and is charged anew"
         ) from None
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote; nobody else may be writing."""
+    for left in folder.glob(f".{NAME}.*"):
+        left.unlink()
 
 
 def remove(folder: Path) -> None:

@@ -174,7 +174,7 @@ def _numbers(column: pa.Array, name: str, dataset: str) -> np.ndarray:
     if column.null_count:
         raise TrainerError(f"{dataset}: {name} has rows without a value; leave the column or the rows out")
     numbers = column.cast(pa.float64()) if not pa.types.is_boolean(column.type) else column.cast(pa.uint8())
-    values = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
+    values: np.ndarray = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
     if not np.isfinite(values).all():
         raise TrainerError(f"{dataset}: {name} holds NaN or infinities; mend the data where it comes from")
     return values
@@ -189,7 +189,7 @@ def _labels(column: pa.Array, data: Data, declared: Declared) -> np.ndarray:
         found = column.cast(pa.int64())
     else:
         found = pc.subtract(column.cast(pa.int64()), declared.label_low)
-    labels = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    labels: np.ndarray = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     if labels.min() < 0 or labels.max() >= len(declared.classes):
         raise TrainerError(f"{data.dataset}: {data.label} has values that its declaration does not know")
     return labels

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from opacus import GradSampleModule, PrivacyEngine
+from opacus.accountants import PRVAccountant
 from opacus.accountants.utils import get_noise_multiplier
 from opacus.optimizers import DPOptimizer
 from opacus.optimizers.optimizer import _check_processed_flag, _mark_as_processed
@@ -25,6 +28,14 @@ from services.trainer.errors import TrainerError
 from services.trainer.randomness import Keystream
 
 ACCOUNTANT = "prv"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep warnings back that tell nobody anything to do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class Noisy(DPOptimizer):  # type: ignore[misc]
@@ -46,9 +57,8 @@ class _Engine(PrivacyEngine):  # type: ignore[misc]
     """Opacus' engine, which makes ``Noisy`` optimisers."""
 
     def __init__(self, noise: Keystream) -> None:
-        with warnings.catch_warnings():
-            # It warns that torch's generator is no cryptographic one; ours is used instead.
-            warnings.simplefilter("ignore")
+        # It warns that torch's generator is no cryptographic one; ours is used instead.
+        with _quiet():
             super().__init__(accountant=ACCOUNTANT)
         self._noise = noise
 
@@ -120,6 +130,12 @@ class Private:
         """Return what was revealed so far."""
         return epsilon(self._engine.accountant.history, delta)
 
+    def backward(self, inputs: torch.Tensor, answers: torch.Tensor) -> None:
+        """Compute the gradient of each row."""
+        # Torch warns that the first layer has no inputs to learn about, which is so.
+        with _quiet():
+            nn.functional.cross_entropy(self.network(inputs), answers).backward()  # type: ignore[no-untyped-call]
+
     def nobody(self) -> None:
         """Prepare a step for a batch that happened to be empty: it is noise alone, and is accounted for."""
         for parameter in self.network.parameters():
@@ -128,13 +144,12 @@ class Private:
 
 def epsilon(history: list[tuple[float, float, int]], delta: float) -> float:
     """Return the epsilon of a history of Poisson-subsampled Gaussian steps, at ``delta``."""
-    from opacus.accountants import PRVAccountant
-
     if not history:
         return 0.0
     accountant = PRVAccountant()
     accountant.history = list(history)
-    return float(accountant.get_epsilon(delta))
+    with _quiet():
+        return float(accountant.get_epsilon(delta))
 
 
 def noise_multiplier(epsilon: float, delta: float, *, steps_per_epoch: int, epochs: int) -> float:
@@ -144,13 +159,14 @@ def noise_multiplier(epsilon: float, delta: float, *, steps_per_epoch: int, epoc
         TrainerError: no noise does.
     """
     try:
-        found = get_noise_multiplier(
-            target_epsilon=epsilon,
-            target_delta=delta,
-            sample_rate=1 / steps_per_epoch,
-            steps=epochs * steps_per_epoch,
-            accountant=ACCOUNTANT,
-        )
+        with _quiet():
+            found = get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=1 / steps_per_epoch,
+                steps=epochs * steps_per_epoch,
+                accountant=ACCOUNTANT,
+            )
     except (ValueError, RuntimeError) as error:
         raise TrainerError(
             f"privacy.epsilon: {epsilon:g} cannot be kept over {epochs} epochs of {steps_per_epoch} steps "

@@ -42,11 +42,9 @@ class Shown:
     def __call__(self, training: Training) -> None:
         """Show one step."""
         ended = training.step % training.steps_per_epoch == 0
-        said = _said(training) if ended and training.curve else None
-        self._progress.update(
-            self._task, total=training.steps, completed=training.step, **({"said": said} if said else {})
-        )
-        if said and not self._console.is_terminal:
+        said = _said(training) if training.curve else ""
+        self._progress.update(self._task, total=training.steps, completed=training.step, said=said)
+        if ended and not self._console.is_terminal:
             sys.stderr.write(f"{self._name}: epoch {training.curve[-1].epoch}: {said}\n")
 
 

@@ -96,6 +96,7 @@ def run(places: Places, job: Job, settings: Settings, tell: training.Tell) -> Re
     vouched = manifest.opened(places.manifest, environment.manifest_verifier(settings))
     tls = environment.trusted(settings)
     with _alone(places.work):
+        checkpoints.tidy(places.work)
         found = checkpoints.read(places.work)
         # Before anything is added up.
         torch.set_num_threads(found[0].threads if found else min(MOST_THREADS, os.cpu_count() or 1))
@@ -104,7 +105,7 @@ def run(places: Places, job: Job, settings: Settings, tell: training.Tell) -> Re
             with _answering():
                 said, everything = read(client, job, vouched, where)
             _bounded(job, said, everything, where)
-            state, tensors = _known(found, job, vouched) or _begun(places, job, said, everything, vouched)
+            state, tensors = _known(found, job, vouched) or _begun(places, job, everything, vouched)
             if (places.into / candidate.CANDIDATE).exists():
                 _refuse_another(places.into, signer.verifier, job)
             with _answering():
@@ -176,7 +177,7 @@ def _bounded(job: Job, said: Declared, everything: Examples, where: str) -> None
 
 
 def _begun(
-    places: Places, job: Job, said: Declared, everything: Examples, vouched: Manifest
+    places: Places, job: Job, everything: Examples, vouched: Manifest
 ) -> tuple[State, dict[str, torch.Tensor]]:
     """Screen, choose who trains, and keep both in a first checkpoint: what follows never chooses anew."""
     if (places.into / candidate.CANDIDATE).exists():

@@ -104,7 +104,7 @@ class Training:
             state: Of ``begun`` or of a checkpoint.
             tensors: Of a checkpoint; of a beginning, those that stay with it.
         """
-        self.job, self.data = job, data
+        self.job, self.data, self._classes = job, data, classes
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.steps_per_epoch = steps_per_epoch(len(data.answers), job.training.batch_size)
         self.steps = job.training.epochs * self.steps_per_epoch
@@ -120,7 +120,7 @@ class Training:
         self._optimiser = kinds[job.training.optimiser](self.plain.parameters(), job.training.learning_rate)
         self._private = self._made_private(state)
         if state.step:
-            self._restore(state, tensors)
+            self._restore(tensors)
 
     def _made_private(self, state: State) -> Private | None:
         if state.noise_multiplier is None:
@@ -162,8 +162,10 @@ class Training:
         optimiser.zero_grad()
         if len(answers):
             inputs = self._attacked(inputs, answers)
-            called = self._private.network if self._private else self.plain
-            nn.functional.cross_entropy(called(inputs), answers).backward()  # type: ignore[no-untyped-call]
+            if self._private:
+                self._private.backward(inputs, answers)
+            else:
+                nn.functional.cross_entropy(self.plain(inputs), answers).backward()  # type: ignore[no-untyped-call]
         elif self._private:
             self._private.nobody()
         else:
@@ -218,7 +220,7 @@ class Training:
 
     def finished(self) -> nn.Sequential:
         """Return the network as it was learnt, on the CPU and without anything of the training on it."""
-        made = network(self.job, self.plain[-1].out_features)
+        made = network(self.job, self._classes)
         made.load_state_dict(
             {name: tensor.detach().cpu().clone() for name, tensor in self.plain.state_dict().items()}
         )
@@ -256,7 +258,7 @@ class Training:
             },
         )
 
-    def _restore(self, state: State, tensors: dict[str, torch.Tensor]) -> None:
+    def _restore(self, tensors: dict[str, torch.Tensor]) -> None:
         weights = {
             name.removeprefix("weights."): tensor
             for name, tensor in tensors.items()

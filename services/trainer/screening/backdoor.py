@@ -126,7 +126,7 @@ class _Patches:
     def disputed(self, which: np.ndarray) -> np.ndarray:
         """Return the share of neighbours of another label, each row looked at without its patch."""
         rows, _ = self._pool.nearest(which, NEIGHBOURS, without=self._columns[which])
-        return np.asarray((self._labels[rows] != self._labels[which][:, None]).mean(1))
+        return _shares(self._labels[rows] != self._labels[which][:, None])
 
 
 class _Patterns:
@@ -142,12 +142,17 @@ class _Patterns:
 
     def implanted(self, row: int, hosts: np.ndarray) -> np.ndarray:
         """Return the hosts with the row's pattern on top."""
-        return np.clip(hosts + self._apart[row], 0, 1)
+        made: np.ndarray = np.clip(hosts + self._apart[row], 0, 1)
+        return made
 
     def disputed(self, which: np.ndarray) -> np.ndarray:
         """Return the share of neighbours of another label."""
         rows, _ = self._pool.nearest(which, NEIGHBOURS)
-        return np.asarray((self._labels[rows] != self._labels[which][:, None]).mean(1))
+        return _shares(self._labels[rows] != self._labels[which][:, None])
+
+
+def _shares(each: np.ndarray) -> np.ndarray:
+    return np.asarray(each.mean(1), dtype=np.float64)
 
 
 def _gradients(network: nn.Module, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -166,7 +171,7 @@ def _hosts(network: nn.Module, values: np.ndarray, labels: np.ndarray, label: in
         return values[:0]
     with torch.no_grad():
         told = np.asarray(network(torch.from_numpy(values[others])).argmax(1))
-    return values[others[told != label][:HOSTS]]
+    return np.asarray(values[others[told != label][:HOSTS]])
 
 
 def _turned(

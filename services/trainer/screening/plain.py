@@ -36,7 +36,7 @@ def trained(values: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> 
         inputs, answers = torch.from_numpy(values), torch.from_numpy(labels)
         steps = min(max(EPOCHS * (len(values) // BATCH + 1), FEWEST_STEPS), MOST_STEPS)
         while steps > 0:
-            for which in torch.randperm(len(inputs)).split(BATCH)[:steps]:
+            for which in torch.split(torch.randperm(len(inputs)), BATCH)[:steps]:
                 optimiser.zero_grad()
                 nn.functional.cross_entropy(network(inputs[which]), answers[which]).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()

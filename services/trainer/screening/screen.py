@@ -59,7 +59,9 @@ def screened(examples: Examples, asked: Screening, seed: int) -> Outcome:
             Finding(row=int(rows[each.row]), screen=each.screen, score=each.score, reason=each.reason)
             for each in own
         ]
-    taken_out = TAKEN_OUT | ({"mislabelled"} if asked.mislabelled == "quarantine" else set[Screen]())
+    taken_out = set(TAKEN_OUT)
+    if asked.mislabelled == "quarantine":
+        taken_out.add("mislabelled")
     stays = np.ones(len(examples), dtype=bool)
     stays[[each.row for each in findings if each.screen in taken_out]] = False
     return Outcome(
@@ -94,7 +96,7 @@ def _of_those_inside(
 
 
 def _excess(findings: list[Finding], count: int, asked: Screening) -> list[str]:
-    most = {
+    most: dict[Screen, float] = {
         "backdoor": asked.most_backdoored,
         "mislabelled": asked.most_mislabelled,
         "outlier": asked.most_outliers,
