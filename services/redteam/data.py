@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.modelchain.schema import Schema, TensorInput
 from services.redteam.errors import RedTeamError
@@ -198,7 +199,7 @@ def _columns(table: pa.Table, where: str) -> dict[str, Array]:
     if table["member"].type != pa.bool_() or any(table[name].null_count for name in ("member", "label", "input")):
         raise RedTeamError(f"{where}: member is a boolean, and no row is empty")
     arrays = {}
-    for name, chosen in (("member", table["member"]), ("held_out", pa.compute.invert(table["member"]))):
+    for name, chosen in (("member", table["member"]), ("held_out", pc.invert(table["member"]))):
         rows = table.filter(chosen)
         inputs = rows["input"].to_pylist()
         try:
