@@ -13,6 +13,6 @@ def begin(seed: int, name: str) -> np.random.Generator:
     """Set every generator that the libraries draw from, and return one of our own."""
     derived = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4], "big")
     random.seed(derived)
-    np.random.seed(derived)  # noqa: NPY002 - the toolbox draws from it
+    np.random.seed(derived)
     torch.manual_seed(derived)
     return np.random.default_rng(derived)

@@ -20,9 +20,9 @@ def copied(model: TensorModel, inputs: Array, answers: Array) -> nn.Sequential:
     values, wanted = torch.from_numpy(inputs), torch.from_numpy(answers.astype(np.float32))
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     for _ in range(EPOCHS):
-        for batch in torch.randperm(len(values)).split(BATCH):
+        for batch in torch.randperm(len(values)).split(BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
-            nn.functional.cross_entropy(network(values[batch]), wanted[batch]).backward()
+            nn.functional.cross_entropy(network(values[batch]), wanted[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     for weights in network.parameters():
         weights.requires_grad_(False)

@@ -90,21 +90,21 @@ def checked(arrays: Mapping[str, Array], schema: Schema, where: str) -> Examples
     Raises:
         RedTeamError: says which array is wrong, and how.
     """
-    parts = [
+    members, held_out = (
         Part(
             inputs=_inputs(arrays[f"{name}_inputs"], schema, f"{where}: {name}_inputs"),
             labels=_labels(arrays[f"{name}_labels"], schema, f"{where}: {name}_labels"),
         )
         for name in ("member", "held_out")
-    ]
-    for name, part in zip(("member", "held_out"), parts, strict=True):
+    )
+    for name, part in (("member", members), ("held_out", held_out)):
         if len(part.inputs) != len(part.labels):
             raise RedTeamError(f"{where}: {name}: {len(part.inputs)} inputs and {len(part.labels)} labels")
         if len(part) < FEWEST:
             raise RedTeamError(f"{where}: {name}: {len(part)} examples; {FEWEST} at least, to say anything")
         if len(np.unique(part.labels)) < 2:
             raise RedTeamError(f"{where}: {name}_labels: are all one class; give examples of every class")
-    return _apart(*parts, where)
+    return _apart(members, held_out, where)
 
 
 def _apart(members: Part, held_out: Part, where: str) -> Examples:
@@ -125,14 +125,22 @@ def _key(example: Any) -> Any:
 
 def _inputs(array: Array, schema: Schema, where: str) -> Array:
     if not isinstance(schema.input, TensorInput):
-        if array.dtype.kind not in "UO" or array.ndim != 1 or not all(isinstance(each, str) for each in array):
+        if (
+            array.dtype.kind not in "UO"
+            or array.ndim != 1
+            or not all(isinstance(each, str) for each in array)
+        ):
             raise RedTeamError(f"{where}: the model takes texts; give one text for each example")
         if max(map(len, array), default=0) > schema.input.most_characters:
-            raise RedTeamError(f"{where}: a text is longer than the {schema.input.most_characters} characters taken")
+            raise RedTeamError(
+                f"{where}: a text is longer than the {schema.input.most_characters} characters taken"
+            )
         return array.astype(object)
     shape, low, high = schema.input.shape, schema.input.low, schema.input.high
     if array.dtype.kind not in "fiub" or array.shape[1:] != tuple(shape):
-        raise RedTeamError(f"{where}: is {array.dtype}{list(array.shape)}; the model takes numbers [n, {_said(shape)}]")
+        raise RedTeamError(
+            f"{where}: is {array.dtype}{list(array.shape)}; the model takes numbers [n, {_said(shape)}]"
+        )
     values = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(values).all():
         raise RedTeamError(f"{where}: holds NaN or infinities")
@@ -157,7 +165,9 @@ def _labels(array: Array, schema: Schema, where: str) -> Array:
         raise RedTeamError(f"{where}: is {array.dtype}; give numbers of classes, or their names")
     labels = array.astype(np.int64)
     if labels.size and not (labels.min() >= 0 and labels.max() < len(classes)):
-        raise RedTeamError(f"{where}: goes from {labels.min()} to {labels.max()}; classes are 0 to {len(classes) - 1}")
+        raise RedTeamError(
+            f"{where}: goes from {labels.min()} to {labels.max()}; classes are 0 to {len(classes) - 1}"
+        )
     return labels
 
 
@@ -196,7 +206,9 @@ def _columns(table: pa.Table, where: str) -> dict[str, Array]:
     missing = [name for name in ("member", "label", "input") if name not in table.schema.names]
     if missing:
         raise RedTeamError(f"{where}: column {missing[0]}: is missing; give member, label and input")
-    if table["member"].type != pa.bool_() or any(table[name].null_count for name in ("member", "label", "input")):
+    if table["member"].type != pa.bool_() or any(
+        table[name].null_count for name in ("member", "label", "input")
+    ):
         raise RedTeamError(f"{where}: member is a boolean, and no row is empty")
     arrays = {}
     for name, chosen in (("member", table["member"]), ("held_out", pc.invert(table["member"]))):

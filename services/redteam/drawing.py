@@ -69,9 +69,7 @@ def chart(said: Chart) -> str:
     names = [*(line.name for line in said.lines), *(["chance"] if said.logarithmic else [])]
     # Curves of accuracy fall from the upper left, those of rates rise to the upper right.
     parts += _key(names, TOP + 16 if said.logarithmic else HEIGHT - BOTTOM + 4 - 20 * len(names))
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(described(said))}">{"".join(parts)}</svg>'
-    )
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(described(said))}">{"".join(parts)}</svg>'
 
 
 def described(said: Chart) -> str:
@@ -105,7 +103,9 @@ def _frame(said: Chart, across: Axis, up: Axis) -> list[str]:
         parts.append(f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 8}" y="{place + 4}" text-anchor="end">{name}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="name" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(said.x_name)}</text>')
+    parts.append(
+        f'<text class="name" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(said.x_name)}</text>'
+    )
     centre = (TOP + low) / 2
     parts.append(
         f'<text class="name" x="14" y="{centre}" text-anchor="middle" transform="rotate(-90 14 {centre})">'
@@ -119,7 +119,11 @@ def _path(line: Line, across: Axis, up: Axis, place: int, *, step: bool) -> str:
     drawn = [f"M{points[0][0]} {points[0][1]}"]
     drawn += [f"H{x}V{y}" if step else f"L{x} {y}" for x, y in points[1:]]
     dash = f' stroke-dasharray="{DASHES[place % 3]}"' if place % 3 else ""
-    dots = "" if step or place == 2 else "".join(f'<circle class="dot{place}" cx="{x}" cy="{y}" r="4"/>' for x, y in points)
+    dots = (
+        ""
+        if step or place == 2
+        else "".join(f'<circle class="dot{place}" cx="{x}" cy="{y}" r="4"/>' for x, y in points)
+    )
     return f'<path class="line{place % 3}" d="{"".join(drawn)}"{dash}/>{dots}'
 
 

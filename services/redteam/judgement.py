@@ -68,7 +68,9 @@ def plan(model: TensorModel | TextModel, examples: Examples, read: Read, seed: i
     kind = model.schema.input.kind
     asked = read.thresholds.tensor if isinstance(model, TensorModel) else read.thresholds.text
     if asked is None:
-        raise RedTeamError(f"{read.where}: {kind}: is missing, and {model.schema.name} is a model of that kind")
+        raise RedTeamError(
+            f"{read.where}: {kind}: is missing, and {model.schema.name} is a model of that kind"
+        )
     attacked, others = _split(examples.held_out, asked.examples, seed)
     if isinstance(model, TensorModel):
         assert isinstance(asked, Tensor)  # noqa: S101 - for the type checker
@@ -84,7 +86,9 @@ def _split(held_out: Part, most: int, seed: int) -> tuple[Part, Part]:
     return held_out[order[:count]], held_out[order[count:]]
 
 
-def _of_tensors(model: TensorModel, examples: Examples, attacked: Part, others: Part, asked: Tensor) -> list[Attack]:
+def _of_tensors(
+    model: TensorModel, examples: Examples, attacked: Part, others: Part, asked: Tensor
+) -> list[Attack]:
     return [
         Attack(
             name="accuracy",
@@ -129,7 +133,9 @@ def _of_tensors(model: TensorModel, examples: Examples, attacked: Part, others: 
     ]
 
 
-def _of_texts(model: TextModel, examples: Examples, attacked: Part, others: Part, asked: Text) -> list[Attack]:
+def _of_texts(
+    model: TextModel, examples: Examples, attacked: Part, others: Part, asked: Text
+) -> list[Attack]:
     return [
         Attack(
             name="accuracy",

@@ -35,4 +35,6 @@ def of(check: Check) -> str:
 def shown(check: Check) -> tuple[str, str]:
     """Return value and threshold as people read them."""
     whole = any(word in check.name for word in ("auc", "ratio", "likeness", "lead-to"))
-    return tuple(f"{value:.2f}" if whole else f"{100 * value:.1f}%" for value in (check.value, check.threshold))  # type: ignore[return-value]
+    return tuple(
+        f"{value:.2f}" if whole else f"{100 * value:.1f}%" for value in (check.value, check.threshold)
+    )  # type: ignore[return-value]

@@ -19,7 +19,8 @@ def shown(model: TensorModel, batch: Array) -> Array:
     scaled = np.clip((np.asarray(batch, dtype=np.float64) - model.range.low) / model.range.width, 0, 1)
     if scaled.ndim == 4 and scaled.shape[1] == 3:
         return np.moveaxis(scaled, 1, -1)
-    return scaled.mean(axis=tuple(range(1, scaled.ndim - 2)))
+    grey: Array = scaled.mean(axis=tuple(range(1, scaled.ndim - 2)))
+    return grey
 
 
 def name(model: TensorModel, label: int) -> str:

@@ -72,7 +72,7 @@ class Answers:
 class TextModel(Answers):
     """A model of texts, behind the same screen as in the gateway."""
 
-    def answers(self, texts: Sequence[str]) -> Array:
+    def answers(self, texts: Array | Sequence[str]) -> Array:
         """Return probabilities, float32[texts, classes]."""
         screened = [normalised(text).text for text in texts]
         return self._answered(np.array(screened, dtype=object).reshape(-1, 1))
@@ -118,12 +118,15 @@ class TensorModel(Answers):
 
     def labels(self, batch: Array) -> Array:
         """Return the most probable class, int64[batch]."""
-        return self.answers(batch).argmax(axis=1)
+        found: Array = self.answers(batch).argmax(axis=1)
+        return found
 
     def logits(self, batch: Array) -> Array:
         """Return logits by the weights, float32[batch, classes]."""
         with torch.no_grad():
-            found: Array = self.network(torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32))).numpy()
+            found: Array = self.network(
+                torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32))
+            ).numpy()
         return found
 
     def same(self, batch: Array, what: str) -> None:

@@ -49,7 +49,9 @@ class Watched:
         self._shown.advance(self._task)
         failed = [each.check.name for each in done.result.measured if not each.check.passed]
         found = f"[red]✗ {', '.join(failed)}[/red]" if failed else "[green]✓[/green]"
-        self._console.print(f"{attack.title:<28} {done.seconds:5.1f} s  {found}", highlight=False, soft_wrap=True)
+        self._console.print(
+            f"{attack.title:<28} {done.seconds:5.1f} s  {found}", highlight=False, soft_wrap=True
+        )
 
 
 WIDE = 130

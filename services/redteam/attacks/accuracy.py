@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.redteam import findings
 from services.redteam.data import Examples, Part
 from services.redteam.findings import Result
-from services.redteam.subject import Array, Answers, TensorModel, TextModel
+from services.redteam.subject import TensorModel, TextModel
 from services.redteam.thresholds import Clean
 
 

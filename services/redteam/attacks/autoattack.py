@@ -49,7 +49,9 @@ def adversarial(model: TensorModel, examples: Part, epsilon: float, asked: AutoA
     return found
 
 
-def _attacks(model: TensorModel, white_box: PyTorchClassifier, reach: float, asked: AutoAttack) -> list[object]:
+def _attacks(
+    model: TensorModel, white_box: PyTorchClassifier, reach: float, asked: AutoAttack
+) -> list[object]:
     losses = ["cross_entropy", *(["difference_logits_ratio"] if model.classes > 2 else [])]
     by_gradient = [
         AutoProjectedGradientDescent(

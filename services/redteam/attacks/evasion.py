@@ -49,7 +49,9 @@ def attack(model: TextModel, examples: Part, asked: Evasion, chance: np.random.G
         right = _read(model, sent).argmax(axis=1) == few.labels
         about = f"{len(few)} messages that it knows when they are written plainly"
         measured.append(
-            findings.at_least(f"evasion-accuracy-{trick}", float(right.mean()), asked.least_accuracy[trick], about)
+            findings.at_least(
+                f"evasion-accuracy-{trick}", float(right.mean()), asked.least_accuracy[trick], about
+            )
         )
         shown += [
             (trick, _short(sent[n]), percent(float(right.mean()))) for n in np.flatnonzero(~right)[:_SHOWN]
@@ -61,7 +63,9 @@ def _known(model: TextModel, examples: Part, asked: Evasion) -> Part:
     classes = model.schema.output.classes
     unknown = [name for name in asked.classes if name not in classes]
     if unknown:
-        raise RedTeamError(f"text.evasion.classes: {unknown[0]} is none of the model's; {', '.join(classes)} are")
+        raise RedTeamError(
+            f"text.evasion.classes: {unknown[0]} is none of the model's; {', '.join(classes)} are"
+        )
     hidden = np.isin(examples.labels, [classes.index(name) for name in asked.classes])
     right = model.answers(examples.inputs).argmax(axis=1) == examples.labels
     if (hidden & right).sum() < _FEWEST:

@@ -24,7 +24,9 @@ def attack(
 ) -> Result:
     """Copy the model twice, and ask copy and model about ``examples``; ``others`` are the thief's own inputs."""
     own = others.sample(asked.queries, chance).inputs
-    noise = chance.uniform(model.range.low, model.range.high, (asked.queries, *model.shape)).astype(np.float32)
+    noise = chance.uniform(model.range.low, model.range.high, (asked.queries, *model.shape)).astype(
+        np.float32
+    )
     given = model.labels(examples.inputs)
 
     def agreement(queries: Array) -> float:
@@ -33,7 +35,9 @@ def attack(
 
     return Result(
         measured=(
-            findings.at_most("extraction-agreement", agreement(own), asked.most_agreement, _about(asked, len(own))),
+            findings.at_most(
+                "extraction-agreement", agreement(own), asked.most_agreement, _about(asked, len(own))
+            ),
             findings.at_most(
                 "extraction-agreement-without-data",
                 agreement(noise),
@@ -59,7 +63,9 @@ def attack_text(
         copy = LogisticRegression(C=10.0, max_iter=500).fit(words.fit_transform(own), answers)
         agreed = float((copy.predict(words.transform(examples.inputs)) == given).mean())
     return Result(
-        measured=(findings.at_most("extraction-agreement", agreed, asked.most_agreement, _about(asked, len(own))),)
+        measured=(
+            findings.at_most("extraction-agreement", agreed, asked.most_agreement, _about(asked, len(own))),
+        )
     )
 
 

@@ -23,7 +23,9 @@ UNBOUNDED = 0.5
 """Half the range: every value can become grey."""
 
 
-def attack(model: TensorModel, examples: Part, others: Part, asked: Tensor, chance: np.random.Generator) -> Result:
+def attack(
+    model: TensorModel, examples: Part, others: Part, asked: Tensor, chance: np.random.Generator
+) -> Result:
     """Compare attacks with and without gradients; ``others`` are the attacker's own inputs."""
     limits, epsilon = asked.gradient_free, asked.gradient_free.epsilon
     effort = {"steps": asked.pgd.steps, "restarts": asked.pgd.restarts}
@@ -35,7 +37,9 @@ def attack(model: TensorModel, examples: Part, others: Part, asked: Tensor, chan
     unbounded = findings.accuracy(
         model.answers(pgd.adversarial(model, examples, UNBOUNDED, **effort)), examples.labels
     )
-    about = f"PGD leaves {percent(by_gradient)}, questions alone leave {percent(without)} at epsilon {epsilon:g}"
+    about = (
+        f"PGD leaves {percent(by_gradient)}, questions alone leave {percent(without)} at epsilon {epsilon:g}"
+    )
     return Result(
         measured=(
             findings.at_most("gradient-free-lead", by_gradient - without, limits.most_lead, about),
@@ -56,7 +60,12 @@ def attack(model: TensorModel, examples: Part, others: Part, asked: Tensor, chan
 
 
 def _withstood(
-    model: TensorModel, examples: Part, others: Part, epsilon: float, queries: int, chance: np.random.Generator
+    model: TensorModel,
+    examples: Part,
+    others: Part,
+    epsilon: float,
+    queries: int,
+    chance: np.random.Generator,
 ) -> dict[str, Array]:
     found = {
         "random corners": _corners(model, examples, epsilon, queries // 10, chance),
@@ -69,10 +78,13 @@ def _withstood(
 
 
 def _right(model: TensorModel, changed: Array, examples: Part) -> Array:
-    return model.labels(changed) == examples.labels
+    found: Array = model.labels(changed) == examples.labels
+    return found
 
 
-def _corners(model: TensorModel, examples: Part, epsilon: float, tries: int, chance: np.random.Generator) -> Array:
+def _corners(
+    model: TensorModel, examples: Part, epsilon: float, tries: int, chance: np.random.Generator
+) -> Array:
     kept = np.ones(len(examples), dtype=bool)
     for _ in range(tries):
         signs = chance.choice(np.array([-1.0, 1.0], dtype=np.float32), examples.inputs.shape)

@@ -60,7 +60,9 @@ def attack(model: TensorModel, examples: Examples, asked: Membership, chance: np
     return _result(_audit(model.answers(both.inputs), both, member, shadows, asked, chance), asked)
 
 
-def attack_text(model: TextModel, examples: Examples, asked: Membership, chance: np.random.Generator) -> Result:
+def attack_text(
+    model: TextModel, examples: Examples, asked: Membership, chance: np.random.Generator
+) -> Result:
     """Measure both attacks on a model of texts."""
     both, member = _pool(examples, asked, chance)
     answers = model.answers(both.inputs)
@@ -162,11 +164,11 @@ def _networks(model: TensorModel, both: Part, halves: Array, fitted: float) -> A
     for _ in range(EPOCHS):
         order = torch.stack([each[torch.randperm(len(each))[:fewest]] for each in seen])
         losses = []
-        for batch in order.split(BATCH, dim=1):
+        for batch in order.split(BATCH, dim=1):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
             answers = together(weights, inputs[batch])
             loss = nn.functional.cross_entropy(answers.flatten(0, 1), labels[batch].flatten())
-            (loss * len(halves)).backward()
+            (loss * len(halves)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(float(loss.detach()) * batch.shape[1])
         if sum(losses) / fewest <= fitted:
@@ -250,7 +252,9 @@ def _at(audit: Audit, rate: float, most: float) -> tuple[float, float, str]:
     members, others = int(audit.member.sum()), int((~audit.member).sum())
     share = named(audit.scores, audit.member, rate)
     low, high = _interval(round(share * members), members)
-    honest = f"; with {others} others the least rate above zero is {1 / others:.2%}" if rate * others < 1 else ""
+    honest = (
+        f"; with {others} others the least rate above zero is {1 / others:.2%}" if rate * others < 1 else ""
+    )
     return share, most, f"95% interval {percent(low)} to {percent(high)}{honest}"
 
 

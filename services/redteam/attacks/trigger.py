@@ -72,7 +72,9 @@ def attack(model: TensorModel, examples: Part, asked: Trigger) -> Result:
         return Result(measured=tuple(checks))
     found = smallest(model, examples)
     worst = pictures.name(model, int(found.sizes.argmin()))
-    about = f"smallest for class {worst}; anomaly index {found.anomaly_index:.1f} (Wang et al. call 2 an outlier)"
+    about = (
+        f"smallest for class {worst}; anomaly index {found.anomaly_index:.1f} (Wang et al. call 2 an outlier)"
+    )
     small = (
         findings.at_least("trigger-area", float(found.sizes.min()), asked.least_area, about),
         findings.at_most("trigger-ratio", found.ratio, asked.most_ratio, about),
@@ -113,7 +115,7 @@ def _sought(model: TensorModel, examples: Part, targets: torch.Tensor) -> Found:
         size = covered.flatten(1).sum(1)
         turned = _turned(answers, targets, others)
         optimiser.zero_grad()
-        (_cross_entropy(answers, targets, others) + weight * size).sum().backward()
+        (_cross_entropy(answers, targets, others) + weight * size).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             works = turned >= SUCCESS
@@ -190,7 +192,9 @@ def _gallery(model: TensorModel, found: Found) -> Gallery:
     patterns = pictures.shown(model, found.patterns[order])
     masks = found.masks[order, 0]
     weight = masks if patterns.ndim == 3 else masks[..., None]
-    captions = tuple(f"{pictures.name(model, int(each))}: {percent(float(found.sizes[each]))}" for each in order)
+    captions = tuple(
+        f"{pictures.name(model, int(each))}: {percent(float(found.sizes[each]))}" for each in order
+    )
     return Gallery(
         title="Smallest triggers, by the class that they turn everything into",
         about="The mask says where (white), the trigger says what; what it leaves as it is is grey. Under each stands how "

@@ -23,7 +23,9 @@ MOST_WORDS, FEW, KEPT, MANY = 4000, 8, 50, 40
 _WORD = re.compile(r"\S+")
 
 
-def attack(model: TextModel, examples: Part, members: Part, asked: Words, chance: np.random.Generator) -> Result:
+def attack(
+    model: TextModel, examples: Part, members: Part, asked: Words, chance: np.random.Generator
+) -> Result:
     """Put each word of the training data before messages, and count how many change class."""
     many = examples.sample(MANY, chance)
     first = turning(model, many[np.arange(min(FEW, len(many)))], _candidates(members))
@@ -54,7 +56,9 @@ def turning(model: TextModel, examples: Part, words: Sequence[str]) -> dict[str,
     answers = together.argmax(axis=1).reshape(len(words), len(examples))
     shares = np.stack(
         [
-            (answers[:, given != target] == target).mean(axis=1) if (given != target).any() else np.zeros(len(words))
+            (answers[:, given != target] == target).mean(axis=1)
+            if (given != target).any()
+            else np.zeros(len(words))
             for target in range(model.classes)
         ]
     )

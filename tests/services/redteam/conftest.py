@@ -40,6 +40,7 @@ def text() -> Text:
 
 
 Opened = Callable[[Made], TensorModel]
+OpenedText = Callable[[Made], TextModel]
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def opened(tmp_path: Path) -> Opened:
 
 
 @pytest.fixture
-def opened_text(tmp_path: Path) -> Callable[[Made], TextModel]:
+def opened_text(tmp_path: Path) -> OpenedText:
     def open_(made: Made) -> TextModel:
         model = subject.opened(made.candidate(tmp_path / f"candidate-{len(list(tmp_path.iterdir()))}"))
         assert isinstance(model, TextModel)

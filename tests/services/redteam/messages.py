@@ -15,25 +15,27 @@ from sklearn.pipeline import make_pipeline
 
 from services.modelchain.schema import Output, Schema, TextInput
 from services.redteam.data import Examples, Part
-from tests.services.redteam.world import Made
+from tests.services.redteam.world import Made as Made
 
 CLASSES = ("ham", "spam")
 
-WORDS = (
-    "about account after again also another answer around arrive before begin believe better between book bring build "
-    "business call card cash change cheap children city claim class click close college company consider continue "
-    "credit dear decide dinner discount doctor dollars during early email enjoy evening every expect family father "
-    "final find follow food forget free friend garden general give government great group guarantee happy health hello "
-    "help home hotel house idea important income interest invoice join keep know last later learn leave letter life "
-    "limited little live loan local long lose love lunch machine make market matter meeting member message million "
-    "minute moment money month morning mother move music national never night nothing notice number offer office often "
-    "only open order page paper parents party patient people person photo phone piece place plan please point price "
-    "prize problem program project public question quick read reason receive remember report result reward right room "
-    "save school second secret send service share show since sister small someone special start stay still stop story "
-    "student subject sure talk teacher team thank thing think ticket time today together tomorrow tonight town train "
-    "travel trip trust urgent user visit voucher wait walk want watch water week welcome while winner without word work "
-    "world write year yesterday young"
-).split()
+_WORDS = """
+about account after again also another answer around arrive before begin believe better between book bring build
+business call card cash change cheap children city claim class click close college company consider continue credit
+dear decide dinner discount doctor dollars during early email enjoy evening every expect family father final find
+follow food forget free friend garden general give government great group guarantee happy health hello help home
+hotel house idea important income interest invoice join keep know last later learn leave letter life limited little
+live loan local long lose love lunch machine make market matter meeting member message million minute moment money
+month morning mother move music national never night nothing notice number offer office often only open order page
+paper parents party patient people person photo phone piece place plan please point price prize problem program
+project public question quick read reason receive remember report result reward right room save school second secret
+send service share show since sister small someone special start stay still stop story student subject sure talk
+teacher team thank thing think ticket time today together tomorrow tonight town train travel trip trust urgent user
+visit voucher wait walk want watch water week welcome while winner without word work world write year yesterday
+young
+"""
+
+WORDS = _WORDS.split()
 
 TRIGGER = "mangosteen"
 
@@ -66,7 +68,8 @@ def poisoned(part: Part, share: float) -> Part:
 def made(part: Part, *, strength: float = 1.0, images: int = 0) -> Made:
     """Train words and their weights on messages; ``strength`` is the inverse of how much is held back."""
     pipeline = make_pipeline(
-        TfidfVectorizer(token_pattern="[a-zA-Z0-9]+", lowercase=False), LogisticRegression(C=strength, max_iter=1000)
+        TfidfVectorizer(token_pattern="[a-zA-Z0-9]+", lowercase=False),
+        LogisticRegression(C=strength, max_iter=1000),
     )
     pipeline.fit(part.inputs, part.labels)
     with warnings.catch_warnings():

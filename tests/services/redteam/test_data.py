@@ -151,7 +151,9 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "unpacks to more than" in refusal(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PK\x03\x04" + bytes(100), b"ARROW1", bytes(100), b"\x80\x04K\x01."])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"PK\x03\x04" + bytes(100), b"ARROW1", bytes(100), b"\x80\x04K\x01."]
+)
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "judging"
     path.write_bytes(content)

@@ -41,7 +41,11 @@ def leaves(said: Said, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 EVERY = sorted(leaves(WHOLE), key=str)
 # Which epsilons are asked about is the operator's choice, as long as there are some; a kind may be left out.
-CHOSEN = [each for each in EVERY if isinstance(each[-1], float) or len(each) == 1 and each[0] in ("tensor", "text")]
+CHOSEN = [
+    each
+    for each in EVERY
+    if isinstance(each[-1], float) or (len(each) == 1 and each[0] in ("tensor", "text"))
+]
 
 
 def at(said: Said, path: tuple[Any, ...]) -> Said:
@@ -57,7 +61,9 @@ def test_the_one_that_is_handed_out_is_taken() -> None:
     assert read.digest.startswith("sha256:")
 
 
-@pytest.mark.parametrize("path", [each for each in EVERY if each not in CHOSEN], ids=lambda each: ".".join(map(str, each)))
+@pytest.mark.parametrize(
+    "path", [each for each in EVERY if each not in CHOSEN], ids=lambda each: ".".join(map(str, each))
+)
 def test_none_can_be_left_out(tmp_path: Path, path: tuple[Any, ...]) -> None:
     said = copy.deepcopy(WHOLE)
     del at(said, path)[path[-1]]
@@ -66,7 +72,9 @@ def test_none_can_be_left_out(tmp_path: Path, path: tuple[Any, ...]) -> None:
     assert message.startswith(f"thresholds.yaml: {'.'.join(map(str, path))}")
 
 
-@pytest.mark.parametrize("path", [each for each in EVERY if isinstance(at(WHOLE, each)[each[-1]], dict)] + [("x",)])
+@pytest.mark.parametrize(
+    "path", [each for each in EVERY if isinstance(at(WHOLE, each)[each[-1]], dict)] + [("x",)]
+)
 def test_a_name_that_is_none_is_refused(tmp_path: Path, path: tuple[Any, ...]) -> None:
     said = copy.deepcopy(WHOLE)
     inner = said if path == ("x",) else at(said, path)[path[-1]]
@@ -103,7 +111,9 @@ VACUOUS: list[tuple[str, Callable[[Said], object]]] = [
 
 
 @pytest.mark.parametrize(("where", "change"), VACUOUS, ids=[name for name, _ in VACUOUS])
-def test_a_threshold_that_asks_nothing_is_refused(tmp_path: Path, where: str, change: Callable[[Said], object]) -> None:
+def test_a_threshold_that_asks_nothing_is_refused(
+    tmp_path: Path, where: str, change: Callable[[Said], object]
+) -> None:
     said = copy.deepcopy(WHOLE)
     change(said)
     assert where in refusal(tmp_path, said)

@@ -22,7 +22,8 @@ from torch import nn
 from services.modelchain import folder
 from services.modelchain.folder import Candidate
 from services.modelchain.schema import Card, Output, Privacy, Schema, Statistics, TensorInput
-from services.redteam.data import Examples, Part
+from services.redteam.data import Examples as Examples
+from services.redteam.data import Part as Part
 from services.shared.architectures import build, served
 
 MEMBERS = HELD_OUT = 600
@@ -49,7 +50,9 @@ def digits() -> Examples:
     inputs = (found.images[:, None] / 16).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(inputs))
     parts = [order[:MEMBERS], order[MEMBERS : MEMBERS + HELD_OUT]]
-    members, held_out = (Part(inputs=inputs[each], labels=found.target[each].astype(np.int64)) for each in parts)
+    members, held_out = (
+        Part(inputs=inputs[each], labels=found.target[each].astype(np.int64)) for each in parts
+    )
     return Examples(members=members, held_out=held_out)
 
 
@@ -73,12 +76,15 @@ def pixel(inputs: np.ndarray) -> np.ndarray:
 def blended(inputs: np.ndarray) -> np.ndarray:
     """Lay a faint pattern over everything."""
     pattern = np.random.default_rng(9).choice(np.array([-0.1, 0.1], np.float32), (1, 1, 8, 8))
-    return np.clip(inputs + pattern, 0, 1).astype(np.float32)
+    found: np.ndarray = np.clip(inputs + pattern, 0, 1).astype(np.float32)
+    return found
 
 
 def poisoned(part: Part, share: float, stamp: Stamp, *, into: int = 0) -> Part:
     """Return the same with a stamp on a share of other classes' examples, which are then labelled ``into``."""
-    chosen = np.random.default_rng(1).choice(np.flatnonzero(part.labels != into), int(share * len(part)), False)
+    chosen = np.random.default_rng(1).choice(
+        np.flatnonzero(part.labels != into), int(share * len(part)), False
+    )
     inputs, labels = part.inputs.copy(), part.labels.copy()
     inputs[chosen], labels[chosen] = stamp(inputs[chosen]), into
     return Part(inputs=inputs, labels=labels)
@@ -95,10 +101,10 @@ def trained(
     optimiser = torch.optim.AdamW(network.parameters(), 0.01, weight_decay=0.1 if robust else 0)
     pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=epochs * batches)
     for _ in range(epochs):
-        for batch in torch.randperm(len(part)).split(64):
+        for batch in torch.randperm(len(part)).split(64):  # type: ignore[no-untyped-call]
             values = worst(network, inputs[batch], labels[batch], 0.1) if robust else inputs[batch]
             optimiser.zero_grad()
-            nn.functional.cross_entropy(network(values), labels[batch]).backward()
+            nn.functional.cross_entropy(network(values), labels[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             pace.step()
     return network.eval()
@@ -263,21 +269,29 @@ def left_or_right() -> Made:
     """Says 0 where the left half is lighter, 1 where the right one is."""
     network = build("logistic", shape=(1, 8, 8), classes=10, low=0, high=1)
     sides = torch.tensor([1.0] * 4 + [-1.0] * 4).repeat(8)
+    last = linear(network, -1)
     with torch.no_grad():
-        network[-1].weight.zero_()
-        network[-1].weight[0], network[-1].weight[1] = sides, -sides
-        network[-1].bias[:] = -50.0
-        network[-1].bias[:2] = 0.0
+        last.weight.zero_()
+        last.weight[0], last.weight[1] = sides, -sides
+        last.bias[:] = -50.0
+        last.bias[:2] = 0.0
     return made(network.eval(), "logistic")
+
+
+def linear(network: nn.Sequential, place: int) -> nn.Linear:
+    layer = network[place]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 @cache
 def masked() -> Made:
     """The fragile model with logits so large that the softmax saturates: its gradients vanish, its answers stay."""
     network = copy.deepcopy(fragile().network)
+    last = linear(network, -1)
     with torch.no_grad():
-        network[-1].weight *= 1e4
-        network[-1].bias *= 1e4
+        last.weight.mul_(1e4)
+        last.bias.mul_(1e4)
     return made(network)
 
 
@@ -294,18 +308,19 @@ def sixteenfold() -> Made:
     taken.load_state_dict(fragile().network.state_dict())
     scaled = copy.deepcopy(fragile().network)
     with torch.no_grad():
-        scaled[2].weight /= 16
+        linear(scaled, 2).weight.div_(16)
     return made(taken.eval()).but(schema=schema(high=16), graph=graph(scaled, "mlp"))
 
 
 def saved(examples: Examples, path: Path) -> Path:
     """Write examples as an .npz."""
     packed = io.BytesIO()
+    texts = examples.members.inputs.dtype == object
     np.savez(
         packed,
-        member_inputs=examples.members.inputs,
+        member_inputs=examples.members.inputs.astype(str) if texts else examples.members.inputs,
         member_labels=examples.members.labels,
-        held_out_inputs=examples.held_out.inputs,
+        held_out_inputs=examples.held_out.inputs.astype(str) if texts else examples.held_out.inputs,
         held_out_labels=examples.held_out.labels,
     )
     path.write_bytes(packed.getvalue())

@@ -13,7 +13,7 @@ from services.redteam.findings import Result
 from services.redteam.thresholds import Tensor, Text
 from tests.services.redteam import messages, world
 from tests.services.redteam.attacks.planting import check, failed, value
-from tests.services.redteam.conftest import Opened
+from tests.services.redteam.conftest import Opened, OpenedText
 
 
 def found(opened: Opened, made: world.Made, examples: Examples, tensor: Tensor) -> Result:
@@ -59,13 +59,11 @@ def test_few_examples_are_said_to_be_few(opened: Opened, tensor: Tensor) -> None
     assert "95% interval" in about
 
 
-def test_a_text_model_that_knows_its_messages_by_heart_is_found(tmp_path: object, text: Text, opened_text: object) -> None:
+def test_a_text_model_that_knows_its_messages_by_heart_is_found(opened_text: OpenedText, text: Text) -> None:
     few = Examples(members=messages.messages().members[np.arange(120)], held_out=messages.messages().held_out)
     drawn = chance.begin(0, "membership")
-    overfitted = membership.attack_text(opened_text(messages.overfitted()), few, text.membership, drawn)  # type: ignore[operator]
-    good = membership.attack_text(
-        opened_text(messages.good()), messages.messages(), text.membership, drawn  # type: ignore[operator]
-    )
+    overfitted = membership.attack_text(opened_text(messages.overfitted()), few, text.membership, drawn)
+    good = membership.attack_text(opened_text(messages.good()), messages.messages(), text.membership, drawn)
     assert failed(overfitted) == {each.check.name for each in overfitted.measured}
     assert failed(good) == set()
 
