@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.modelchain import folder, graphs, reading, tensors
+from services.modelchain import folder, graphs, tensors
 from services.modelchain.errors import LONGEST, ModelError, Unreadable
 from services.modelchain.folder import inspect
 from services.modelchain.reading import MODEL_FILES
@@ -257,7 +257,7 @@ def _swap_after_the_look(monkeypatch: pytest.MonkeyPatch, name: str, swap: Calla
             swap()
         return found
 
-    monkeypatch.setattr(reading.os, "stat", look)
+    monkeypatch.setattr(os, "stat", look)
 
 
 @pytest.mark.parametrize("how", ["symbolic link", "hard link", "pipe"])
@@ -266,11 +266,13 @@ def test_a_file_that_is_swapped_between_look_and_open_is_refused(
 ) -> None:
     laid(place, within(MODEL, files))
     spoil, _ = SPOILED[how]
-    target, done = place / MODEL / CARD, []
+    target = place / MODEL / CARD
+    done: list[bool] = []
 
     def once() -> None:
         if not done:
-            done.append(spoil(target))
+            done.append(True)
+            spoil(target)
 
     _swap_after_the_look(monkeypatch, CARD, once)
     with pytest.raises(ModelError, match=f"{MODEL}/{CARD}: "):
