@@ -75,7 +75,7 @@ class Service:
         self.entrance = Entrance(settings, requests_per_second=limits.requests_per_second, burst=limits.burst)
         self.places = Places(limits.concurrent_queries)
         self.budget = Budget(_ledger(settings))
-        self.watch = Watch()
+        self.watch = Watch(self.clients.usual)
         self.digest_key = derived(root, "input digests")
         self.metrics = Metrics("gateway")
         registry = self.metrics.registry
