@@ -53,7 +53,7 @@ DISGUISED = re.compile(rf"(?<![{LETTER}!|+(<])[A-Za-z]*[0-9@$€£¢§!|+(<][{LE
 SWAPPED = re.compile(r"(?<![A-Za-z])[A-Za-z]*(?:[a-z]I|I[a-z]|[A-Z]l|l[A-Z])[A-Za-z]*")
 PIECES = re.compile(rf"[{LETTER}!|]+")
 ALPHABETIC = re.compile(r"[A-Za-z]+")
-ACCENTED = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
+ACCENTED = re.compile(r"[A-Za-z\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff]+")
 HONEST_NUMBER = re.compile(r"\d+[a-z]{1,2}|[a-z]\d+|\d+(?:st|nd|rd|th)", re.IGNORECASE)
 """A number with its unit (``5ms``), or a letter with its number (``h20``)."""
 ENDS_A_SENTENCE = "!|+(<"
