@@ -6,7 +6,7 @@ import copy
 import io
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -163,6 +163,7 @@ class Made:
     schema: Schema
     graph: bytes
     weights: bytes | None
+    card: Card = field(default_factory=lambda: CARD)
 
     def but(self, **changes: object) -> Made:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -175,7 +176,7 @@ class Made:
             schema=self.schema,
             statistics=Statistics(examples=MEMBERS),
             arrays={"mean": np.zeros(64, np.float32)},
-            card=CARD,
+            card=self.card,
             privacy=Privacy(reason_for_none="digits of nobody in particular"),
             weights=self.weights,
         )
