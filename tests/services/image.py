@@ -71,9 +71,11 @@ class Image:
         return image / "app"
 
     def locked(self) -> list[str]:
-        """Return the libraries of its lock."""
-        lock = (ROOT / "services" / self.service / "requirements.lock").read_text()
-        return re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE)
+        """Return the libraries of its lock, and torch where it is installed beside it."""
+        folder = ROOT / "services" / self.service
+        lists = [folder / name for name in ("requirements.lock", "torch.txt")]
+        text = "\n".join(path.read_text() for path in lists if path.exists())
+        return re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE)
 
 
 def context(into: Path) -> Path:
