@@ -71,7 +71,9 @@ def test_what_is_only_flagged_is_written_down_and_not_told(own: World) -> None:
 
 
 def test_a_disguised_text_is_put_right_and_told(world: World) -> None:
-    (output,) = world.predict([{"text": "w\u200bin a pr\u200bize, fr\u200bee ca\u200bsh"}], "spam").json()["outputs"]
+    (output,) = world.predict([{"text": "w\u200bin a pr\u200bize, fr\u200bee ca\u200bsh"}], "spam").json()[
+        "outputs"
+    ]
     assert output["label"] == "spam"
     assert [flag["screen"] for flag in output["flags"]] == ["zero-width"]
 

@@ -28,7 +28,8 @@ class Place(Protocol):
 
 class InFolder:
     def __init__(self, folder: Path) -> None:
-        self.folder, self.store = folder / "releases", Folder(folder / "releases")
+        self.folder = folder / "releases"
+        self.store: Store = Folder(self.folder)
         self.folder.mkdir()
 
     def put(self, path: str, data: bytes) -> None:
@@ -43,7 +44,7 @@ class InBucket:
     def __init__(self) -> None:
         self.client = boto3.client("s3", region_name="us-east-1")
         self.client.create_bucket(Bucket=BUCKET)
-        self.store = Bucket(self.client, BUCKET, PREFIX)
+        self.store: Store = Bucket(self.client, BUCKET, PREFIX)
 
     def put(self, path: str, data: bytes) -> None:
         self.client.put_object(Bucket=BUCKET, Key=PREFIX + path, Body=data)
