@@ -137,8 +137,8 @@ class OfEveryImage:
         assert f"No module named '{module}'" in without.stderr
 
     def test_what_is_for_trying_is_not_in_the_image(self, tmp_path: Path) -> None:
-        found = {path.name for path in self.image.app(tmp_path).rglob("*") if path.is_file()}
-        assert not found & {"local.py", "postgres.py"}
+        found = {path.name for path in self.image.app(tmp_path).rglob("*")}
+        assert not found & {"local.py", "postgres.py", "samples"}
         assert self.image.files <= found
 
     def test_it_runs_as_nobody_and_without_a_shell(self) -> None:
