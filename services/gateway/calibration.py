@@ -10,15 +10,15 @@ import random
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from services.gateway.distances import LEAST, Floats, Sketcher, Stream
-from services.gateway.extraction import Bounds
+from services.gateway.extraction import Bounds, failed
 
 FEWEST = 3 * LEAST
 """Inputs without which there is next to nothing to measure."""
@@ -50,22 +50,30 @@ def measured(inputs: NDArray[Any] | Sequence[Floats], labels: Sequence[int]) -> 
         )
     sketch = Sketcher()
     sketches = [sketch(each) for each in inputs]
-    seen = [found for number in range(STREAMS) for found in _played(sketches, labels, random.Random(number))]  # noqa: S311 - the same every time
+    chances = [random.Random(number) for number in range(STREAMS)]  # noqa: S311 - the same every time
+    seen = [found for chance in chances for found in _played(sketches, labels, chance)]
     if not seen:
         raise CalibrationError("most inputs are alone in their class, or come twice; give more")
     spreads, statistics = np.array(seen).T
-    try:
-        return Bounds(
-            shapiro_least=min(0.99, _two(statistics.min() - BELOW_SHAPIRO)),
-            spread_least=min(0.3, _two(spreads.min() * BELOW_SPREAD)),
-            spread_most=max(0.3, _two(spreads.max() * ABOVE_SPREAD)),
-        )
-    except ValidationError:
+    found = Bounds(
+        shapiro_least=_within(statistics.min() - BELOW_SHAPIRO, "shapiro_least"),
+        spread_least=_within(spreads.min() * BELOW_SPREAD, "spread_least"),
+        spread_most=_within(spreads.max() * ABOVE_SPREAD, "spread_most"),
+    )
+    if any(failed(found, *each) for each in seen):
         raise CalibrationError(
-            f"these inputs are usually what copying looks like elsewhere (spread {spreads.min():.2f} to "
-            f"{spreads.max():.2f}, statistic from {statistics.min():.2f}): the watch cannot tell one from the other; "
-            "rely on the budget"
-        ) from None
+            f"these inputs are what copying looks like (spread {spreads.min():.2f} to {spreads.max():.2f}, statistic "
+            f"from {statistics.min():.2f}); let the model take numbers on one scale, or rely on the budget"
+        )
+    return found
+
+
+def _within(wanted: float, name: str) -> float:
+    """Return what is wanted, or what comes nearest to it within what may be written down."""
+    limits: dict[str, float] = {}
+    for each in Bounds.model_fields[name].metadata:
+        limits |= asdict(each)
+    return round(min(max(float(wanted), limits["ge"]), limits["le"]), 2)
 
 
 def _played(
@@ -77,10 +85,6 @@ def _played(
     for place in order:
         if stream.add(sketches[place], int(labels[place]), chance):
             yield stream.statistics()
-
-
-def _two(number: float) -> float:
-    return round(float(number), 2)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ multiply their budget, and be watched as many instead of one.
     principals:
       ward/triage: partner
     usual:                        # of inputs, for the watch: python -m services.gateway.calibration
-      digits: {shapiro_least: 0.9, spread_least: 0.17, spread_most: 0.42}
+      digits: {shapiro_least: 0.9, spread_least: 0.15, spread_most: 0.4}
 """
 
 from __future__ import annotations

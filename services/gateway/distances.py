@@ -74,7 +74,8 @@ class _Class:
         self.rows: Floats = np.empty((0, 0), np.float32)
         self.count = 0
         self.seen = 0
-        self._accepted, self._mean, self._squares = 0, 0.0, 0.0
+        # The first query counts as one at no distance (PRADA, algorithm 3): else the second would set the bar for all.
+        self._accepted, self._mean, self._squares = 1, 0.0, 0.0
         self._threshold = 0.0
 
     def nearest(self, x: Floats) -> float:

@@ -124,7 +124,9 @@ def noise(count: int, chance: np.random.Generator) -> Floats:
 
 def jitter(seeds: Floats, count: int, deviation: float, chance: np.random.Generator) -> Floats:
     """Return images that are a few moved about at random."""
-    moved = seeds[chance.integers(0, len(seeds), count)] + chance.normal(0, deviation, (count, PIXELS))
+    moved = seeds[chance.integers(0, len(seeds), count)] + chance.normal(
+        0, deviation, (count, seeds.shape[1])
+    )
     return np.clip(moved, 0, 1).astype(np.float32)
 
 
