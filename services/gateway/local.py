@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from services.gateway.samples import build
@@ -65,12 +66,10 @@ def main() -> int:
         for model, inputs in asked.items():
             say(f"{call} {at}/{model}/predict --json '{json.dumps({'inputs': inputs})}'\n\n")
         say("Lines of the query log follow; Ctrl-C ends it.\n")
-        try:
+        with suppress(KeyboardInterrupt):
             subprocess.run(
                 [sys.executable, "-m", "services.gateway"], env={**os.environ, **settings}, check=False
             )
-        except KeyboardInterrupt:
-            pass
     return 0
 
 

@@ -314,7 +314,7 @@ class World:
         for name in ("releases", "state"):
             (folder / name).mkdir(mode=0o700)
         issuer, port = Issuer(folder, AUDIENCE), free_port()
-        certificate, key = certificates(folder / "ca.pem")
+        certificate, key = certificates(folder / "service-ca.pem")
         (folder / "service.pem").write_bytes(certificate + key)
         (folder / "secret").write_bytes(os.urandom(32).hex().encode())
         (folder / "clients.yaml").write_text(CLIENTS)
@@ -349,7 +349,7 @@ class World:
         return f"https://localhost:{self.port}"
 
     def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.folder / "ca.pem")
+        return ssl.create_default_context(cafile=self.folder / "service-ca.pem")
 
     def release(self, made: Made, **more: Any) -> Path:
         return self.people.released(made, self.releases, **more)
