@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.modelchain import folder, graphs, tensors
+from services.modelchain import folder, graphs, strict_json, tensors
 from services.modelchain.errors import LONGEST, ModelError, Unreadable
 from services.modelchain.folder import inspect
 from services.modelchain.reading import MODEL_FILES
@@ -321,6 +321,12 @@ def test_json_says_each_thing_once_and_within_bounds(files: dict[str, bytes], pl
     data, says = BAD_JSON[how]
     with pytest.raises(ModelError, match=f"^{MODEL}/{CARD}: .*{says}"):
         inspect(laid(place, within(MODEL, {**files, CARD: data})))
+
+
+def test_json_is_bounded_wherever_it_comes_from() -> None:
+    strict_json.loaded(b"{}".ljust(strict_json.MOST_BYTES), "here")
+    with pytest.raises(ModelError, match=r"^here: has 1048577 bytes; 1048576 at most"):
+        strict_json.loaded(b"{}".ljust(strict_json.MOST_BYTES + 1), "here")
 
 
 CHANGED: dict[str, tuple[str, Callable[[Any], Any], str]] = {

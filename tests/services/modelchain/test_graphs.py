@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,10 @@ def _function(model: ModelProto) -> None:
 def _external(model: ModelProto) -> None:
     model.graph.initializer[0].ClearField("raw_data")
     model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    model.graph.initializer[0].external_data.add(key="location", value="../../etc/passwd")
+
+
+def _external_by_name_alone(model: ModelProto) -> None:
     model.graph.initializer[0].external_data.add(key="location", value="../../etc/passwd")
 
 
@@ -179,6 +184,7 @@ def _operator_set(version: int) -> Callable[[ModelProto], None]:
 STRANGE: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "functions": (_function, "holds functions; put them in line"),
     "data outside": (_external, "keeps data outside"),
+    "data outside, by its name alone": (_external_by_name_alone, "keeps data outside"),
     "data outside, in a constant": (_in_a_constant, "keeps data outside"),
     "a graph in an operator": (_branch, "holds g, which is not taken"),
     "sparse weights": (_sparse, "holds sparse_initializer"),
@@ -437,7 +443,7 @@ def test_a_checker_that_cannot_run_is_not_the_fault_of_the_model(
 
 
 def test_the_checker_knows_no_secrets_and_cannot_write(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """It runs as if a graph had taken it over: what would it find?"""
     written = str(tmp_path / "written")
@@ -464,6 +470,9 @@ def test_the_checker_knows_no_secrets_and_cannot_write(
     (tmp_path / "checker.py").write_text(program.replace("    try:\n        model", search))
     monkeypatch.setattr(soundness, "CHECKER", tmp_path / "checker.py")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_CORE, (soft, hard)))
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     with pytest.raises(ModelError, match=r"^model.onnx: is not a sound graph: 0 60$"):
         is_sound(graph_of_numbers())
 

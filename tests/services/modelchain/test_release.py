@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from services.modelchain import folder, release, signing, strict_json
 from services.modelchain.errors import ModelError, Unreadable
 from services.modelchain.folder import ModelError as FromFolder
+from services.modelchain.keys import Signer
 from services.modelchain.release import open_release, promote
 from services.modelchain.schema import (
     CARD,
@@ -40,6 +42,19 @@ def now_verdict(digest: str, **changes: Any) -> Any:
     return verdict(
         digest, **{"judged_at": now - timedelta(hours=1), "holds_until": now + timedelta(days=1), **changes}
     )
+
+
+def never_signs(signer: Signer) -> Signer:
+    """Return the signer of a key that must not be used: what is refused is not signed first."""
+
+    class Key:
+        def public_key(self) -> ec.EllipticCurvePublicKey:
+            return signer.private_key.public_key()
+
+        def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+            pytest.fail("the red team's key signed")
+
+    return Signer(Key(), signer.name)
 
 
 @pytest.fixture
@@ -129,7 +144,7 @@ def test_nothing_is_released_against_its_verdict(
             now_verdict(digest, **changes),
             into=tmp_path / "release",
             trainer=people.trainer.verifier,
-            redteam=people.redteam,
+            redteam=never_signs(people.redteam),
         )
     assert not (tmp_path / "release").exists()
 
@@ -175,7 +190,7 @@ def test_nobody_releases_their_own_model(people: People, candidate: Path, tmp_pa
             now_verdict(folder.digest(making.files_of_numbers())),
             into=tmp_path / "release",
             trainer=people.trainer.verifier,
-            redteam=people.trainer,
+            redteam=never_signs(people.trainer),
         )
 
 
