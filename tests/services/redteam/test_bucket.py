@@ -12,8 +12,9 @@ import pytest
 
 from services.modelchain import keys, release, signing
 from services.modelchain.schema import VERDICT_FILE
-from services.redteam import dataset, thresholds
+from services.redteam import dataset, settings, thresholds
 from services.redteam.__main__ import main
+from services.redteam.bucket import Bucket
 from services.redteam.errors import FAILED, PASSED, REFUSED
 from tests.services.modelchain import emulated
 from tests.services.redteam import world
@@ -95,6 +96,24 @@ def test_what_withstands_is_released_whole_and_once(
     assert gate() == REFUSED
     assert "is already there; a version is released once" in capsys.readouterr().err
     assert cloud.keys("released/digits/") == before
+
+
+def test_the_verdicts_signature_is_put_last(cloud: Cloud, tmp_path: Path) -> None:
+    order: list[str] = []
+    bucket = Bucket(settings.read(cloud.environment))
+    put = bucket._client.put_object
+
+    def noted(**said: Any) -> None:
+        order.append(said["Key"])
+        put(**said)
+
+    bucket._client.put_object = noted
+    for name in ("verdict.sig", "verdict/verdict.json", "model/model.onnx", "model.sig"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    bucket.put(tmp_path, "digits/2")
+    assert order[-1] == "released/digits/2/verdict.sig"
+    assert len(order) == 4
 
 
 def test_what_fails_is_not_released_and_its_verdict_is_there_to_read(cloud: Cloud, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 import yaml
@@ -25,6 +26,7 @@ from services.redteam.errors import FAILED, REFUSED, RedTeamError
 from services.redteam.settings import Settings
 from services.shared.local import Issuer, certificates, free_port
 from tests.services.data_api.conftest import World
+from tests.services.modelchain import emulated
 from tests.services.redteam import world
 
 SEED, SHARE = 7, 0.25
@@ -203,6 +205,24 @@ def test_an_api_that_refuses_or_is_away_is_said(site: Site, tmp_path: Path) -> N
     stranger.write_text(site.world.issuer.token("analysis:stranger"))
     told = site.told.model_copy(update={"data_api_token_file": stranger})
     assert "digits cannot be read: 403" in str(refusal(site, tmp_path, told))
+
+
+def test_an_api_with_another_authoritys_certificate_is_not_read(site: Site, tmp_path: Path) -> None:
+    certificates(tmp_path / "other-ca.pem")
+    told = site.told.model_copy(update={"data_api_ca_file": tmp_path / "other-ca.pem"})
+    assert "digits cannot be read: [SSL: CERTIFICATE_VERIFY_FAILED]" in str(refusal(site, tmp_path, told))
+
+
+def test_the_authority_comes_from_secrets_manager_on_the_cluster(site: Site) -> None:
+    with emulated.kms():
+        client = boto3.client("secretsmanager", region_name=emulated.REGION)
+        pem = (site.folder / "service-ca.pem").read_text()
+        client.create_secret(Name="redteam/data-api-ca", SecretString=pem)
+        told = {"DATA_API_CA_SECRET_ID": "redteam/data-api-ca", "AWS_REGION": emulated.REGION}
+        assert len(settings.trusted(settings.read(told)).get_ca_certs()) == 1
+        missing = settings.read({**told, "DATA_API_CA_SECRET_ID": "redteam/other"})
+        with pytest.raises(RedTeamError, match="DATA_API_CA_SECRET_ID: cannot be read from AWS"):
+            settings.trusted(missing)
 
 
 @pytest.mark.parametrize(

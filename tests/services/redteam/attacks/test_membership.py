@@ -68,6 +68,12 @@ def test_a_text_model_that_knows_its_messages_by_heart_is_found(opened_text: Ope
     assert failed(good) == set()
 
 
+def test_members_that_stand_out_by_a_higher_loss_stand_out() -> None:
+    member = np.arange(200) < 100
+    audit = membership.Audit(member=member, scores=np.zeros(200), losses=np.where(member, -1.0, 1.0))
+    assert membership._either(audit) == 1.0
+
+
 def test_the_curve_is_that_of_scikit_learn() -> None:
     drawn = np.random.default_rng(0)
     member = drawn.random(500) < 0.5
