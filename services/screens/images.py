@@ -30,11 +30,12 @@ MOST_SCANS = 64
 tools take ``-maxscans`` against that); encoders write about 10."""
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-PNG_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
-"""Chunks that are kept: eXIf says which side is up."""
+PNG_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+"""Chunks that are kept."""
 ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 LARGEST_EXIF = 64 * 2**10
-"""In bytes; that of a JPEG cannot be larger."""
+"""In bytes; that of a JPEG cannot be larger. All that is read of it is which side is up."""
+ORIENTATION = 0x0112
 
 # JPEG markers (ITU-T T.81, table B.1).
 START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -64,15 +65,15 @@ def opened(data: bytes) -> Image.Image:
     if len(data) > MOST_BYTES:
         raise ImageRefused(f"the file holds {len(data)} bytes; {MOST_BYTES} at most")
     if data.startswith(PNG_SIGNATURE):
-        kind, clean = "PNG", _png(data)
+        kind, (clean, exif) = "PNG", _png(data)
     elif data.startswith(JPEG_SIGNATURE):
-        kind, clean = "JPEG", _jpeg(data)
+        kind, (clean, exif) = "JPEG", _jpeg(data)
     else:
         raise ImageRefused("not a PNG or JPEG; send one of these")
     try:
         with Image.open(io.BytesIO(clean), formats=(kind,)) as image:
             image.load()
-            return _seen(ImageOps.exif_transpose(image))
+            return _seen(_upright(image, exif))
     except Exception:  # decoders fail in every way there is; all of them mean the same
         raise ImageRefused("the image is damaged; it cannot be decoded") from None
 
@@ -84,9 +85,9 @@ def _sized(width: int, height: int) -> None:
         )
 
 
-def _png(data: bytes) -> bytes:
-    """Return the file with needed chunks alone (W3C, "Portable Network Graphics", third edition, section 5)."""
-    kept = [PNG_SIGNATURE]
+def _png(data: bytes) -> tuple[bytes, bytes]:
+    """Return the file with needed chunks alone, and its EXIF (W3C, "Portable Network Graphics", third edition, section 5)."""
+    kept, exif = [PNG_SIGNATURE], b""
     for kind, body, chunk in _chunks(data):
         if kind == b"IHDR" and len(body) == 13:
             _sized(*struct.unpack_from(">II", body))
@@ -94,11 +95,13 @@ def _png(data: bytes) -> bytes:
             raise ImageRefused("the image is damaged; its first chunk is not its header")
         if kind in ANIMATION:
             raise ImageRefused("the image is animated; send one picture")
-        if kind in PNG_NEEDED and not (kind == b"eXIf" and len(body) > LARGEST_EXIF):
+        if kind in PNG_NEEDED:
             kept.append(chunk)
+        elif kind == b"eXIf" and len(body) <= LARGEST_EXIF:
+            exif = body
         elif kind[0] & 0x20 == 0:
             raise ImageRefused("the image has a critical chunk that no standard knows")
-    return b"".join(kept)
+    return b"".join(kept), exif
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -122,9 +125,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         raise ImageRefused(TRAILING)
 
 
-def _jpeg(data: bytes) -> bytes:
-    """Return the file with needed segments alone (ITU-T T.81, annex B)."""
-    kept, seen = [data[:2]], Counter[str]()
+def _jpeg(data: bytes) -> tuple[bytes, bytes]:
+    """Return the file with needed segments alone, and its EXIF (ITU-T T.81, annex B)."""
+    kept, exif, seen = [data[:2]], b"", Counter[str]()
     position = 2
     for marker, segment, end in _segments(data):
         position = end
@@ -138,8 +141,9 @@ def _jpeg(data: bytes) -> bytes:
             seen["scans"] += 1
             if seen["scans"] > MOST_SCANS:
                 raise ImageRefused(f"the image has more than {MOST_SCANS} scans; save it anew")
-        described = marker in APPLICATION or marker == COMMENT
-        if not described or marker == ADOBE or (marker == EXIF and segment[4:10] == b"Exif\0\0"):
+        if marker == EXIF and segment[4:10] == b"Exif\0\0":
+            exif = exif or segment[4:]
+        elif marker == ADOBE or not (marker in APPLICATION or marker == COMMENT):
             kept.append(segment)
     if not seen["frames"] or not seen["scans"]:
         raise ImageRefused("the image is damaged; it holds no picture")
@@ -147,7 +151,7 @@ def _jpeg(data: bytes) -> bytes:
     # Phones append a second picture (depth, brightness), cameras pad with zeros: neither is read.
     if rest.strip(b"\0") and not rest.startswith(JPEG_SIGNATURE):
         raise ImageRefused(TRAILING)
-    return b"".join(kept)
+    return b"".join(kept), exif
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
@@ -175,6 +179,16 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     raise ImageRefused(f"the image has more than {MOST_PARTS} parts; save it anew")
 
 
+def _upright(image: Image.Image, exif: bytes) -> Image.Image:
+    try:
+        noted = Image.Exif()
+        noted.load(exif)
+        image.getexif()[ORIENTATION] = noted.get(ORIENTATION, 1)
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged note; viewers show the picture as it lies, and so does this
+        return image
+
+
 def _seen(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         # Sixteen bits of grey: Pillow would cut them off at 255.
@@ -182,7 +196,7 @@ def _seen(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
-    if image.getextrema()[3][0] == 255:
+    if image.getchannel("A").getextrema()[0] == 255:
         return image.convert("RGB")
     both = Image.new("RGB", (image.width, 2 * image.height), "black")
     both.paste("white", (0, 0, image.width, image.height))

@@ -75,7 +75,8 @@ def removed(text: str) -> tuple[str, list[Finding]]:
     if OVERRIDE.search(text):
         counts["bidi"] = len(OVERRIDE.findall(text))
         text = _as_displayed(text)
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for run in RUN.finditer(text):
         pieces += text[done : run.start()], _kept(text, run.start(), run.end(), counts)
         done = run.end()

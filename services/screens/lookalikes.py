@@ -244,7 +244,8 @@ def _without_foreigners(text: str) -> tuple[str, list[Finding]]:
     found = [_Word(place[0]) for place in places]
     latin = _sums([each.latin for each in found])
     certain = _sums([each.certain for each in found])
-    pieces, done, count = [], 0, 0
+    pieces: list[str] = []
+    done = count = 0
     for number, (place, word) in enumerate(zip(places, found, strict=True)):
         if not word.foreign:
             continue

@@ -104,7 +104,8 @@ class Reader:
 
     def _boxes(self, picture: np.ndarray) -> list[Box]:
         found = self._engine(picture, use_det=True, use_cls=False, use_rec=False)
-        return list(found.boxes) if getattr(found, "boxes", None) is not None else []
+        boxes = getattr(found, "boxes", None)
+        return [] if boxes is None else list(boxes)
 
     def _recognised(
         self, picture: np.ndarray, boxes: list[Box], until: float
@@ -113,9 +114,9 @@ class Reader:
             if time.monotonic() > until:
                 raise ImageRefused(f"the image holds more writing than can be read in {SECONDS:g} seconds")
             some = boxes[first : first + LINES_AT_ONCE]
-            upright, _ = self._engine.cls_and_rotate(self._engine.crop_text_regions(picture, some))
+            upright, _ = self._engine.cls_and_rotate(self._engine.crop_text_regions(picture, np.stack(some)))
             read = self._engine.recognize_txt(upright)
-            yield from zip(read.txts, map(float, read.scores), some, strict=True)
+            yield from zip(read.txts or (), map(float, read.scores or ()), some, strict=True)
 
 
 def _smaller(image: Image.Image) -> Image.Image:

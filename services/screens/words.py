@@ -151,7 +151,7 @@ def _segmented(key: str) -> list[tuple[int, int, str | None]]:
     ]  # letters left, words, start of the last, the last
     for end in range(1, len(key) + 1):
         left, count, _, _ = best[-1]
-        choice = (left + 1, count + 1, end - 1, None)
+        choice: tuple[int, int, int, str | None] = (left + 1, count + 1, end - 1, None)
         for start in range(max(end - LONGEST, 0), end):
             part = key[start:end]
             word = BY_KEY.get(part) if end - start >= LEAST else LINKS.get(part)
@@ -211,7 +211,8 @@ def _unswapped(token: str) -> str | None:
 
 def _unsplit(text: str) -> tuple[str, list[Finding]]:
     places = list(ALPHABETIC.finditer(text))
-    pieces, done, count, number = [], 0, 0, 0
+    pieces: list[str] = []
+    done = count = number = 0
     while number < len(places):
         size = _parts_of_a_word(text, places[number : number + MOST_PARTS])
         if size > 1:
