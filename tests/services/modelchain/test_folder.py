@@ -335,6 +335,11 @@ CHANGED: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "text for a number": (SCHEMA, lambda said: {**said, "version": "3"}, "version: .*valid integer"),
     "true for one": (SCHEMA, lambda said: {**said, "version": True}, "version: .*valid integer"),
     "another format": (SCHEMA, lambda said: {**said, "format": 2}, "format: "),
+    "classes of one name": (
+        SCHEMA,
+        lambda said: {**said, "output": {"name": "scores", "classes": ["cat", "dog", "cat"]}},
+        "two have one name",
+    ),
     "a name with a path": (SCHEMA, lambda said: {**said, "name": "../tiny"}, "name: "),
     "no time zone": (CARD, lambda said: {**said, "trained_at": "2026-11-27T12:00:00"}, "trained_at: "),
     "half a character": (CARD, lambda said: {**said, "title": "\ud800"}, "Invalid JSON"),
@@ -418,13 +423,23 @@ def test_a_type_that_numpy_has_not_is_refused_in_statistics(files: dict[str, byt
         {"mean": np.zeros((4, 1), np.float32)},
         {"whitening": np.zeros((2, 4), np.float32)},
         {"whitening": np.zeros(4, np.float32)},
+        {"residual": np.ones(2, np.float32)},
+        {"residual": np.ones((1, 1), np.float32)},
     ],
 )
 def test_the_arrays_of_a_screen_fit_the_input(
     files: dict[str, bytes], place: Path, changed: tensors.Arrays
 ) -> None:
     files[ARRAYS] = tensors.written({**making.ARRAYS_OF_NUMBERS, **changed})
-    with pytest.raises(ModelError, match="not of 4 values as the input is"):
+    with pytest.raises(ModelError, match=r"not of [14] values for an input of 4"):
+        inspect(laid(place, within(MODEL, files)))
+
+
+@pytest.mark.parametrize("name", sorted(making.ARRAYS_OF_NUMBERS))
+def test_the_arrays_of_a_screen_are_there(files: dict[str, bytes], place: Path, name: str) -> None:
+    others = {each: array for each, array in making.ARRAYS_OF_NUMBERS.items() if each != name}
+    files[ARRAYS] = tensors.written(others)
+    with pytest.raises(ModelError, match=f"'{name}' is not there"):
         inspect(laid(place, within(MODEL, files)))
 
 
