@@ -139,7 +139,7 @@ def test_without_any_good_release_it_is_up_and_not_ready(own: World) -> None:
 
 
 def test_when_the_verdict_has_ended_nothing_is_answered_any_more(own: World) -> None:
-    own.release(digits_model(), holds=timedelta(seconds=4))
+    own.release(digits_model(), holds=timedelta(seconds=12))
     own.start()
     assert version(own) == 1
     until(lambda: own.predict([image()]).status_code == 503)
