@@ -28,6 +28,7 @@ examples:
   blueprint preview prod --unknowns          as the engine's preview sees it, ARNs and ids not known yet
   blueprint preview prod --export prod.json  keep the graph, in the format of pulumi stack export
   blueprint check prod.json                  the same verdict, from the file
+  blueprint preview dev --format markdown    the verdict as a comment for a pull request
   pulumi stack export | blueprint check /dev/stdin
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
@@ -64,15 +65,26 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    any_command = argparse.ArgumentParser(add_help=False)
+    any_command.add_argument(
+        "--traceback", action="store_true", help="show where in the code a failure came from"
+    )
+    common = argparse.ArgumentParser(add_help=False, parents=[any_command])
     common.add_argument(
         "--format", choices=("text", "json"), default="text", help="for people, or for machines"
     )
-    common.add_argument("--traceback", action="store_true", help="show where in the code a failure came from")
+    verdict = argparse.ArgumentParser(add_help=False, parents=[any_command])
+    verdict.add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "junit", "markdown"),
+        default="text",
+        help="text for people; json for machines; sarif 2.1.0 for code scanning, each finding at the line that "
+        "made its resource; junit for CI; markdown for a comment on a pull request",
+    )
 
     preview = commands.add_parser(
         "preview",
-        parents=[common],
+        parents=[verdict],
         help="run the program for one environment and judge what it would build",
         description="Run the program for one environment, in process, and judge what it would build.",
     )
@@ -89,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        parents=[common],
+        parents=[verdict],
         help="judge an exported stack, ours or a real one",
         description="Judge an exported stack: from blueprint preview --export, or from pulumi stack export.",
     )
@@ -236,16 +248,17 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def _judge(graph: object, options: argparse.Namespace, errors: Console) -> int:
     from blueprint import report
-    from blueprint.graph import Graph, canonical_json
+    from blueprint.formats import FORMATS
+    from blueprint.graph import Graph
     from blueprint.pack import RunningPack
 
     assert isinstance(graph, Graph)  # noqa: S101
     with _progress(errors, f"Judging {len(graph.resources)} resources"), RunningPack() as pack:
         verdict = pack.judge(graph)
-    if options.format == "json":
-        print(canonical_json(verdict.as_json_value()))
-    else:
+    if options.format == "text":
         report.show(graph, verdict, Console(highlight=False))
+    else:
+        print(FORMATS[options.format](graph, verdict))
     return 0 if verdict.passed else 1
 
 

@@ -1,12 +1,18 @@
 """The policy pack: started by ``pulumi preview --policy-pack policies`` and by the workbench alike."""
 
+from pathlib import Path
+
 from pulumi_policy import PolicyPack
 
 from controls import CATALOGUE
 from machinery.pack import policies
+from machinery.waiver_file import read
+
+# Beside the pack and not where the engine is started: waivers are reviewed with the pack that they weaken.
+STACKS = Path(__file__).resolve().parent.parent / "stacks"
 
 PolicyPack(
     name="secure-ml-platform",
     description="What must hold for a platform that runs machine learning on sensitive data in AWS.",
-    policies=policies(CATALOGUE),
+    policies=policies(CATALOGUE, read(STACKS, CATALOGUE)),
 )
