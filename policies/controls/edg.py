@@ -46,7 +46,7 @@ ALWAYS = (
     references=References(fsbp=["ELB.16", "APIGateway.4"], nist=["SC-7"], pci=["6.4.1"]),
 )
 def public_entrances_have_a_web_acl(entrance: Resource, stack: Stack) -> Outcomes:
-    if entrance.type in LOAD_BALANCERS and not _is_public(entrance):
+    if entrance.type in LOAD_BALANCERS and not is_public(entrance):
         return
     if entrance.type == DISTRIBUTION:
         if not entrance.has("webAclId"):
@@ -55,7 +55,8 @@ def public_entrances_have_a_web_acl(entrance: Resource, stack: Stack) -> Outcome
         yield entrance.violation("", "has no web ACL, so every request reaches what is behind")
 
 
-def _is_public(balancer: Resource) -> bool:
+def is_public(balancer: Resource) -> bool:
+    """Say whether an application load balancer meets the internet."""
     application = balancer.switch("loadBalancerType", absent="application") == "application"
     return application and balancer.switch("internal", absent=False) is not True
 
@@ -69,12 +70,17 @@ def _is_public(balancer: Resource) -> bool:
     references=References(atlas=["AML.M0004"], owasp_ml=["ML05"]),
 )
 def who_asks_too_often_is_blocked(acl: Resource) -> Outcomes:
-    rates = [rule for rule in acl.items("rules") if rule.has("statement.rateBasedStatement")]
-    blocking = [rule for rule in rates if _blocks(rule) and _is_for_everybody(rule)]
+    blocking = rate_limits(acl)
     if not blocking:
         yield acl.violation("rules", "have none that blocks an address for asking too often")
     elif min(map(_per_5min, blocking)) > _limit(acl):
         yield acl.violation("rules", "let one address ask for more than the limit before it is blocked")
+
+
+def rate_limits(acl: Resource) -> list[Node]:
+    """Return the rules of a web ACL that block whoever asks too often, whatever for."""
+    rates = [rule for rule in acl.items("rules") if rule.has("statement.rateBasedStatement")]
+    return [rule for rule in rates if _blocks(rule) and _is_for_everybody(rule)]
 
 
 def _is_for_everybody(rule: Node) -> bool:

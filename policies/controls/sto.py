@@ -398,6 +398,7 @@ def _named(value: object) -> set[str]:
     return {name for text in texts for pair in _BUCKET_NAME.findall(text) for name in pair if name}
 
 
+LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 LOCKED_DOMAINS = ("logs", "models", "backup")
 
 
@@ -416,8 +417,7 @@ def bucket_is_locked(bucket: Resource, stack: Stack) -> Outcomes:
     # S3 delivers no server access logs into a locked bucket (S3 User Guide, "Object Lock considerations").
     if domain not in LOCKED_DOMAINS or _takes_only_access_logs(bucket, stack):
         return
-    type_ = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
-    separate: Sequence[Node] = stack.referrers(bucket, "bucket", type_)
+    separate: Sequence[Node] = stack.referrers(bucket, "bucket", LOCK)
     locks = separate or bucket.items("objectLockConfiguration")
     if not locks:
         yield bucket.violation("", "is not locked, so what it holds can be rewritten and deleted")

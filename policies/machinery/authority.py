@@ -99,17 +99,26 @@ class Authority:
         wanted = tuple(actions)
         return next((r for r in self.rights(role) if r.allows(*wanted) and r.reaches(pattern)), None)
 
-    def signs(self, role: Resource, key: Resource) -> bool:
-        """Say whether a role may sign with a key: by a policy of its own, or by the key's.
+    def signs(self, role: Resource, arn: str, key: Resource | None = None) -> bool:
+        """Say whether a role may sign with a key: by its own policies where the key's leaves it to them, or by the key's.
+
+        ``key`` is the key where the stack makes it. Of another's nobody knows the policy: the role's own count.
 
         Raises:
-            UnknownReference: a policy, or the ARN of the key, is unknown.
+            UnknownReference: a policy is unknown.
         """
-        arn = key.reference("arn")
-        if not isinstance(arn, str):
-            raise UnknownReference("arn")
-        if self.may(role, ("kms:Sign",), arn):
+        if key is None:
+            return self.may(role, ("kms:Sign",), arn) is not None
+        if self.is_let_in_by_key(role, key):
             return True
+        return _leaves_signing_to_iam(key) and self.may(role, ("kms:Sign",), arn) is not None
+
+    def is_let_in_by_key(self, role: Resource, key: Resource) -> bool:
+        """Say whether the policy of a key lets a role sign, whatever the role's own policies say.
+
+        Raises:
+            UnknownReference: the policy is unknown.
+        """
         return any(
             statement.grants("kms:Sign") and self._is_let_in(role, statement)
             for statement in statements(key, "policy")
@@ -133,6 +142,19 @@ class Authority:
             worn = self._stack.referrers(role, "roleArn", ASSOCIATION)
             return any(str(each.reference(path)) in condition.values for each in worn)
         return True
+
+
+def _leaves_signing_to_iam(key: Resource) -> bool:
+    """Say whether a key's policy lets the account decide (AWS KMS Developer Guide, "Default key policy")."""
+    found = statements(key, "policy")
+    return not found or any(
+        statement.grants("kms:Sign") and any(_is_account(principal) for principal in statement.principals)
+        for statement in found
+    )
+
+
+def _is_account(principal: Principal) -> bool:
+    return principal.name == principal.account or principal.name.endswith(":root")
 
 
 _SESSION_TAGS = {

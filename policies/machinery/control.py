@@ -48,6 +48,12 @@ class References:
     """MITRE ATLAS."""
     owasp_ml: Sequence[str] = ()
     """OWASP Machine Learning Security Top 10, 2023."""
+    kubernetes: Sequence[str] = ()
+    """CIS Kubernetes Benchmark 1.12."""
+    aws_ai: Sequence[str] = ()
+    """AWS AI Security Framework."""
+    ml_lens: Sequence[str] = ()
+    """AWS Well-Architected, Machine Learning Lens."""
 
 
 ResourceRule = Callable[[Resource], Outcomes]
@@ -87,10 +93,11 @@ class Control:
         """Run a stack rule, once for each of its subjects or once for the whole."""
         if not self.on:
             return _signed(guarded(lambda: self.rule(stack)), "")
-        outcomes: list[Outcome] = []
-        for subject in stack.of(*self.on):
-            outcomes += _signed(guarded(partial(self.rule, subject, stack)), subject.urn)
-        return outcomes
+        return [outcome for subject in stack.of(*self.on) for outcome in self.judge_subject(subject, stack)]
+
+    def judge_subject(self, subject: Resource, stack: Stack) -> list[Outcome]:
+        """Run a stack rule on one of its subjects."""
+        return _signed(guarded(partial(self.rule, subject, stack)), subject.urn)
 
 
 def _signed(outcomes: Outcomes, urn: str) -> list[Outcome]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from machinery.manifests import mapping
 from machinery.pods import Pod
 from machinery.stack import Stack
-from machinery.subject import Resource
+from machinery.subject import Resource, UnknownReference
+from machinery.values import UNKNOWN
 from machinery.workloads import MODEL, Variable, Workload
 
 TRAINING_GROUPS = ("kubeflow.org", "trainer.kubeflow.org")
@@ -62,22 +63,22 @@ def _asked_for(pod: Pod) -> Iterator[str]:
 # --- what a workload is, by its words --------------------------------------------------------------------
 
 _LEARNS = re.compile(
-    r"(?:\w+[-_])*(?:train|training|trainer|finetune|fine-tuning)(?:[-_](?:job|model))?", re.IGNORECASE
+    r"(?:[a-z0-9]+[-_.])*(?:train|training|trainer|finetune|fine-tuning)(?:[-_](?:job|model))?", re.IGNORECASE
 )
 _JUDGES = re.compile(
-    r"(?:\w+[-_])*(?:red-?team|robustness|eval|evaluat\w+|benchmark|gate|judge|attacks?)(?:[-_]job)?",
+    r"(?:[a-z0-9]+[-_.])*(?:red-?team|robustness|eval|evaluat[a-z]+|benchmark|gate|judge|attacks?)(?:[-_]job)?",
     re.IGNORECASE,
 )
 _SERVES = re.compile(
-    r"(?:\w+[-_])*(?:serving|inference|predictor|prediction|model-server|modelserver|scoring)(?:[-_]\w+)?",
+    r"(?:[a-z0-9]+[-_.])*(?:serving|inference|predictor|prediction|model-server|modelserver|scoring)(?:[-_][a-z0-9]+)*",
     re.IGNORECASE,
 )
 _AGGREGATES = re.compile(
-    r"(?:\w+[-_])*(?:superlink|aggregator|federat\w+[-_](?:server|aggregator)|fl[-_]server)(?:[-_]\w+)?",
+    r"(?:[a-z0-9]+[-_.])*(?:superlink|aggregator|federat[a-z]+[-_](?:server|aggregator)|fl[-_]server)(?:[-_][a-z0-9]+)*",
     re.IGNORECASE,
 )
 _IS_A_SILO = re.compile(
-    r"(?:\w+[-_])*(?:supernode|silo|collaborator|federat\w+[-_](?:client|node)|fl[-_]client)(?:[-_]\w+)?",
+    r"(?:[a-z0-9]+[-_.])*(?:supernode|silo|collaborator|federat[a-z]+[-_](?:client|node)|fl[-_]client)(?:[-_][a-z0-9]+)*",
     re.IGNORECASE,
 )
 _SERVER_IMAGES = re.compile(
@@ -86,13 +87,16 @@ _SERVER_IMAGES = re.compile(
     re.IGNORECASE,
 )
 
-EPSILON = re.compile(r"(?:.*_)?EPSILON", re.IGNORECASE)
-DELTA = re.compile(r"(?:.*_)?DELTA", re.IGNORECASE)
+_OF_SOMETHING_ELSE = r"(?!.*(?:PGD|FGSM|ATTACK|ADV|ROBUST|EVASION|ADAM|OPTIM|NORM|HUBER|EARLY|MIN))"
+"""Attacks, optimisers and losses have an epsilon or a delta too."""
+
+EPSILON = re.compile(rf"{_OF_SOMETHING_ELSE}(?:\w+_)??EPSILON", re.IGNORECASE)
+DELTA = re.compile(rf"{_OF_SOMETHING_ELSE}(?:\w+_)??DELTA", re.IGNORECASE)
 MODEL_STORE = re.compile(
-    r"(?:.*_)?MODELS?_(?:BUCKET|URI|URL|STORE|STORAGE|REPOSITORY|REPO|PREFIX|PATH|DIR|LOCATION|REGISTRY|S3\w*)"
+    r"(?:\w+_)??MODELS?_(?:BUCKET|URI|URL|STORE|STORAGE|REPOSITORY|REPO|PREFIX|PATH|DIR|LOCATION|REGISTRY|S3\w*)"
     r"|STORAGE_URI|HF_MODEL_ID|MODEL_SERVER_\w+"
 )
-DATA_STORE = re.compile(r"(?:.*_)?(?:DATA|DATASETS?|FEATURES?|TRAINING_DATA)_(?:BUCKET|URI|S3\w*)")
+DATA_STORE = re.compile(r"(?:\w+_)??(?:DATA|DATASETS?|FEATURES?|TRAINING_DATA)_(?:BUCKET|URI|S3\w*)")
 _FEDERATED = re.compile(r"(?:FLWR|FLOWER|FEDERATED|FEDERATION|SUPERLINK|SUPERNODE|NVFLARE|OPENFL)_\w+")
 
 
@@ -106,11 +110,13 @@ def trains(workload: Workload) -> bool:
     """
     if workload.pod is not None and workload.pod.manifest.group in TRAINING_GROUPS:
         return True
+    if workload.told(EPSILON) and not workload.lasting:
+        return True
     if judges(workload) or _federates(workload):
         return False
-    if _called(workload, _LEARNS) or workload.told(EPSILON):
+    if _called(workload, _LEARNS):
         return True
-    return workload.pod is not None and not workload.lasting and asks_for_gpus(workload.pod)
+    return not workload.lasting and workload.pod is not None and asks_for_gpus(workload.pod)
 
 
 def judges(workload: Workload) -> bool:
@@ -126,15 +132,24 @@ def serves(workload: Workload) -> bool:
     """
     if workload.resource.type == MODEL:
         return True
-    if not workload.lasting or trains(workload) or judges(workload) or _federates(workload):
+    if not workload.lasting or _is_something_else(workload):
         return False
     if workload.pod is not None and workload.pod.manifest.group in (
         "serving.kserve.io",
         "machinelearning.seldon.io",
     ):
         return True
-    servers = any(_SERVER_IMAGES.search(_repository(image)) for image in workload.images)
-    return servers or bool(workload.told(MODEL_STORE)) or _labelled(workload, _SERVES)
+    if workload.told(MODEL_STORE) or _labelled(workload, _SERVES):
+        return True
+    return _runs(workload, lambda image: _SERVER_IMAGES.search(image) is not None)
+
+
+def _is_something_else(workload: Workload) -> bool:
+    """Say whether a workload that stays trains or federates; an image that is not known yet says neither."""
+    try:
+        return trains(workload) or _federates(workload)
+    except UnknownReference:
+        return False
 
 
 def aggregates(workload: Workload) -> bool:
@@ -163,9 +178,22 @@ def _called(workload: Workload, pattern: re.Pattern[str]) -> bool:
         word.rpartition("/")[2].removesuffix(".py").rpartition(".")[2]
         for word in workload.words[:_FIRST_WORDS]
     )
-    return any(map(pattern.fullmatch, started)) or any(
-        pattern.fullmatch(_repository(i)) for i in workload.images
-    )
+    if any(map(pattern.fullmatch, started)):
+        return True
+    return _runs(workload, lambda image: pattern.fullmatch(image) is not None)
+
+
+def _runs(workload: Workload, matches: Callable[[str], bool]) -> bool:
+    """Say whether one of the images matches.
+
+    Raises:
+        UnknownReference: none of those that are known does, and one is not.
+    """
+    if any(matches(_repository(image)) for image in workload.images if image is not UNKNOWN):
+        return True
+    if any(image is UNKNOWN for image in workload.images):
+        raise UnknownReference(f"{workload.at.path}.image".strip("."))
+    return False
 
 
 _FIRST_WORDS = 4

@@ -26,6 +26,7 @@ from machinery.subject import (
     Resource,
     Undecided,
     UnknownReference,
+    UnknownSwitch,
     guarded,
 )
 from machinery.values import UNKNOWN
@@ -41,6 +42,9 @@ _LASTING_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Repli
 _KSERVE = "serving.kserve.io"
 _LASTING_GROUPS = (_KSERVE, "machinelearning.seldon.io", "serving.knative.dev", "ray.io")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+
+_LONGEST_NAME = 256
+_OFF = ("", "0", "false", "no", "off", "none", "disabled", "unlimited", "-1")
 
 MOST_CHARACTERS = 1 << 20
 """Of container definitions in JSON; ECS takes 64 KiB of a whole task definition (Amazon ECS service quotas)."""
@@ -59,8 +63,8 @@ class Variable(Node):
 
     @property
     def off(self) -> bool:
-        """Say whether the value turns off what the name speaks of."""
-        return self.text.strip().lower() in ("0", "false", "no", "off", "none", "disabled", "unlimited", "-1")
+        """Say whether the value turns off what the name speaks of; an empty one does."""
+        return isinstance(self.value, str) and self.text.strip().lower() in _OFF
 
     def read(self) -> str:
         """Return the value as a text.
@@ -82,7 +86,10 @@ class Workload:
     variables: tuple[Variable, ...] = ()
     words: tuple[str, ...] = ()
     """Command and arguments, those split at blanks and equals signs."""
-    images: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    """The same as they are written, those of each container as one."""
+    images: tuple[Any, ...] = ()
+    """Texts, and ``UNKNOWN`` where one is not known yet."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     lasting: bool = False
     """It answers until somebody stops it, and does not end by itself."""
@@ -90,8 +97,12 @@ class Workload:
     pod: Pod | None = None
 
     def told(self, pattern: re.Pattern[str]) -> list[Variable]:
-        """Return the variables whose name is ``pattern``."""
-        return [variable for variable in self.variables if pattern.fullmatch(variable.name)]
+        """Return the variables whose name is ``pattern``; nobody reads one whose name is a text of its own."""
+        return [
+            each
+            for each in self.variables
+            if len(each.name) <= _LONGEST_NAME and pattern.fullmatch(each.name)
+        ]
 
     def says(self, pattern: re.Pattern[str]) -> bool:
         """Say whether one of its words is ``pattern``."""
@@ -108,22 +119,53 @@ class Workload:
         """Return a violation at ``path`` below the workload."""
         return replace(self.at.violation(path, problem), urn=self.resource.urn)
 
+    def undecided(self, waits_for: str) -> Outcome:
+        """Return that it cannot be said yet."""
+        return Undecided(waits_for, urn=self.resource.urn)
+
     def lacks(self, what: str, problem: str) -> Outcome:
         """Return the outcome of something that the workload is not told: undecided where it may be told elsewhere."""
         if self.open:
-            return Undecided(
-                f"what {self.at.path or 'the environment'} is told elsewhere", urn=self.resource.urn
-            )
+            return self.undecided(f"what {self.at.path or 'the environment'} is told elsewhere")
         return self.violation(what, problem)
+
+
+Wanted = Callable[[Workload], bool]
+"""Says whether a workload is meant; a function of a module, so that its answers are kept."""
 
 
 class _Programs:
     """The workloads of a stack, each read once, and what could not be read of them."""
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self.read = [
             _read(resource, stack) for resource in (*stack.matching("kubernetes:"), *stack.of(*CLOUD_TYPES))
         ]
+        self._found: dict[Wanted, list[Workload]] = {}
+        self._by_role: dict[Wanted, dict[str, list[Workload]]] = {}
+
+    def found(self, wanted: Wanted) -> list[Workload]:
+        if wanted not in self._found:
+            readable = [workload for workloads, _ in self.read for workload in workloads]
+            self._found[wanted] = [workload for workload in readable if _is(workload, wanted)]
+        return self._found[wanted]
+
+    def wearing(self, role: Resource, wanted: Wanted) -> list[Workload]:
+        if wanted not in self._by_role:
+            index: dict[str, list[Workload]] = {}
+            for workload in self.found(wanted):
+                for worn in _readable_roles(workload, self._stack):
+                    index.setdefault(worn.urn, []).append(workload)
+            self._by_role[wanted] = index
+        return self._by_role[wanted].get(role.urn, [])
+
+
+def _is(workload: Workload, wanted: Wanted) -> bool:
+    try:
+        return wanted(workload)
+    except (UnknownSwitch, UnknownReference, Malformed):
+        return False
 
 
 def _read(resource: Resource, stack: Stack | None) -> tuple[list[Workload], list[Outcome]]:
@@ -137,16 +179,14 @@ def _read(resource: Resource, stack: Stack | None) -> tuple[list[Workload], list
     return workloads, [replace(problem, urn=problem.urn or resource.urn) for problem in problems]
 
 
-def each_workload(
-    stack: Stack, wanted: Callable[[Workload], bool], judge: Callable[[Workload], Outcomes]
-) -> Iterator[Outcome]:
+def each_workload(stack: Stack, wanted: Wanted, judge: Callable[[Workload], Outcomes]) -> Iterator[Outcome]:
     """Judge every workload that is wanted by itself, so that an unknown in one hides nothing in another."""
     for read in stack.once(_Programs).read:
         yield from _judged(read, wanted, judge)
 
 
 def on_workloads(
-    resource: Resource, wanted: Callable[[Workload], bool], judge: Callable[[Workload], Outcomes]
+    resource: Resource, wanted: Wanted, judge: Callable[[Workload], Outcomes]
 ) -> Iterator[Outcome]:
     """Judge every workload of one resource that is wanted; what a ConfigMap tells it is elsewhere."""
     yield from _judged(_read(resource, None), wanted, judge)
@@ -154,7 +194,7 @@ def on_workloads(
 
 def _judged(
     read: tuple[list[Workload], list[Outcome]],
-    wanted: Callable[[Workload], bool],
+    wanted: Wanted,
     judge: Callable[[Workload], Outcomes],
 ) -> Iterator[Outcome]:
     workloads, problems = read
@@ -164,22 +204,13 @@ def _judged(
             yield replace(outcome, urn=outcome.urn or workload.resource.urn)
 
 
-def _if_wanted(
-    workload: Workload, wanted: Callable[[Workload], bool], judge: Callable[[Workload], Outcomes]
-) -> Outcomes:
+def _if_wanted(workload: Workload, wanted: Wanted, judge: Callable[[Workload], Outcomes]) -> Outcomes:
     return judge(workload) if wanted(workload) else ()
 
 
-def found(stack: Stack, wanted: Callable[[Workload], bool]) -> list[Workload]:
+def found(stack: Stack, wanted: Wanted) -> list[Workload]:
     """Return the workloads that are wanted, as far as they can be read: what cannot is each control's to report."""
-    workloads: list[Workload] = []
-
-    def note(workload: Workload) -> Outcomes:
-        workloads.append(workload)
-        return ()
-
-    list(each_workload(stack, wanted, note))
-    return workloads
+    return stack.once(_Programs).found(wanted)
 
 
 def _readers(resource: Resource, stack: Stack | None) -> Iterator[Callable[[], Iterator[Workload]]]:
@@ -210,8 +241,9 @@ def _of_pod(pod: Pod, containers: list[Container], stack: Stack | None) -> Workl
         resource=pod.manifest,
         at=pod.spec,
         variables=tuple(variable for each, _ in told for variable in each),
-        words=tuple(w for c in containers for key in ("command", "args") for w in _words(c.reference(key))),
-        images=tuple(str(container.reference("image", absent="")) for container in containers),
+        words=tuple(word for c in containers for place in _COMMANDS for word in _words(c.reference(place))),
+        lines=tuple(_line(c, _COMMANDS) for c in containers),
+        images=tuple(map(_image, containers)),
         labels=pod.labels,
         lasting=_lasts(pod),
         open=pod.manifest.patch or any(elsewhere for _, elsewhere in told),
@@ -222,7 +254,7 @@ def _of_pod(pod: Pod, containers: list[Container], stack: Stack | None) -> Workl
 def _lasts(pod: Pod) -> bool:
     manifest = pod.manifest
     if manifest.kind == "Pod" and manifest.group == "core":
-        return pod.spec.switch("restartPolicy", absent="Always") == "Always"
+        return bool(pod.spec.switch("restartPolicy", absent="Always") == "Always")
     return manifest.kind in _LASTING_KINDS or manifest.group in _LASTING_GROUPS
 
 
@@ -282,6 +314,15 @@ def _config_map(name: object, manifest: Manifest, stack: Stack | None) -> Mappin
     return None
 
 
+_COMMANDS, _ENTRIES = ("command", "args"), ("entryPoint", "command")
+
+
+def _line(container: Node, places: tuple[str, ...]) -> str:
+    found_ = [container.reference(place, absent=[]) for place in places]
+    members = [member for value in found_ for member in (value if isinstance(value, list) else [value])]
+    return " ".join(member for member in members if isinstance(member, str))
+
+
 def _words(value: Any) -> list[str]:
     """Return the words of a command, ``--key=value`` as two."""
     members = value if isinstance(value, list) else [] if value is None else [value]
@@ -303,10 +344,9 @@ def _tasks(task: Resource, stack: Stack | None) -> Iterator[Workload]:
         resource=task,
         at=Node(task.value),
         variables=tuple(variables),
-        words=tuple(
-            w for c in containers for key in ("entryPoint", "command") for w in _words(c.reference(key))
-        ),
-        images=tuple(str(container.reference("image", absent="")) for container in containers),
+        words=tuple(word for c in containers for place in _ENTRIES for word in _words(c.reference(place))),
+        lines=tuple(_line(c, _ENTRIES) for c in containers),
+        images=tuple(map(_image, containers)),
         labels=_mapping(task.value, "tags"),
         lasting=bool(stack and stack.referrers(task, "taskDefinition", TASK_SERVICE)),
         open=any(container.has("environmentFiles") for container in containers),
@@ -329,7 +369,7 @@ def _functions(function: Resource) -> Iterator[Workload]:
         resource=function,
         at=Node(function.value),
         variables=tuple(_variables(function, "environment.variables")),
-        images=(str(function.reference("imageUri", absent="")),),
+        images=(_image(function, "imageUri"),),
         labels=_mapping(function.value, "tags"),
         lasting=True,
     )
@@ -341,7 +381,7 @@ def _models(model: Resource) -> Iterator[Workload]:
         resource=model,
         at=Node(model.value),
         variables=tuple(each for container in containers for each in _variables(container, "environment")),
-        images=tuple(str(container.reference("image", absent="")) for container in containers),
+        images=tuple(map(_image, containers)),
         labels=_mapping(model.value, "tags"),
         lasting=True,
     )
@@ -354,6 +394,10 @@ def _variables(node: Node, path: str) -> Iterator[Variable]:
     at = f"{node.path}.{path}" if node.path else path
     for name, value in told.items():
         yield Variable(_plain(value), f"{at}.{name}", name=str(name))
+
+
+def _image(node: Node, path: str = "image") -> Any:
+    return str(node.reference(path, absent="")) if node.known(path) else UNKNOWN
 
 
 def _plain(value: Any) -> Any:
@@ -407,9 +451,9 @@ def _made(names: Resource, path: str, stack: Stack) -> list[Resource]:
     return made
 
 
-def wearers(role: Resource, stack: Stack, wanted: Callable[[Workload], bool]) -> list[Workload]:
+def wearers(role: Resource, stack: Stack, wanted: Wanted) -> list[Workload]:
     """Return the workloads that are wanted and may act as a role, as far as they can be read."""
-    return [workload for workload in found(stack, wanted) if role in _readable_roles(workload, stack)]
+    return stack.once(_Programs).wearing(role, wanted)
 
 
 def _readable_roles(workload: Workload, stack: Stack) -> list[Resource]:

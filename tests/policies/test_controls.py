@@ -17,6 +17,7 @@ from tests.policies import (
     case_gpu,
     case_iam,
     case_key,
+    case_mls,
     case_net,
     case_red,
     case_res,
@@ -40,6 +41,7 @@ CASES: list[Case] = [
         case_eks_pods,
         case_eks_inside,
         case_gpu,
+        case_mls,
         case_res,
     )
     for case in family.CASES
