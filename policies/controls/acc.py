@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from machinery.addresses import (
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
 from machinery.credentials import PRIVATE_KEY, holds_credential, readings, texts_in
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, Undecided, guarded, per_item
+from machinery.subject import Node, Outcome, Outcomes, Resource, Undecided, guarded, per_item, remembered
 from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
@@ -420,5 +420,9 @@ def no_output_holds_a_private_key(stack: Stack) -> Outcomes:
 
 
 def _private_keys_out(node: Node) -> Outcomes:
-    if isinstance(node, Resource):
-        yield from _private_keys(node)
+    return _found_out(node) if isinstance(node, Resource) else ()
+
+
+@remembered
+def _found_out(resource: Resource) -> Sequence[Outcome]:
+    return list(_private_keys(resource))

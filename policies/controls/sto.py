@@ -15,7 +15,7 @@ from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References, sta
 from machinery.documents import Condition, Statement, statements
 from machinery.regions import region_of
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, per_item
+from machinery.subject import Node, Outcomes, Resource, per_item, remembered
 from machinery.values import leaves
 
 catalogue = Catalogue()
@@ -373,15 +373,9 @@ def _users(stack: Stack) -> dict[str, set[str]]:
     for other in stack.resources:
         if not other.type.startswith(_REACHING) or other.type.startswith(_READING):
             continue
-        for key, value in other.value.items():
-            if key not in _passive(other):
-                used = {
-                    *other.property_dependencies.get(key, ()),
-                    *stack.referred(other, key),
-                    *_named(value),
-                }
-                for name in used:
-                    users.setdefault(name, set()).add(other.urn)
+        for key, named in _names_in(other).items():
+            for name in {*other.property_dependencies.get(key, ()), *stack.referred(other, key), *named}:
+                users.setdefault(name, set()).add(other.urn)
     return users
 
 
@@ -390,6 +384,13 @@ def _passive(other: Resource) -> set[str]:
     if other.type.startswith("aws:s3/bucket") and other.type not in _OBJECTS:
         passive |= set(_OWN_PROPERTIES)
     return passive
+
+
+@remembered
+def _names_in(other: Resource) -> Mapping[str, set[str]]:
+    """Return what could be names of buckets in each property of a resource that may use one."""
+    passive = _passive(other)
+    return {key: _named(value) for key, value in other.value.items() if key not in passive}
 
 
 def _named(value: object) -> set[str]:
