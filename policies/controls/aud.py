@@ -328,3 +328,29 @@ def personal_data_is_looked_for(bucket: Resource, stack: Stack) -> Outcomes:
     jobs = stack.referrers(bucket, "s3JobDefinition", CLASSIFICATION)
     if not any(job.switch("jobType") == "SCHEDULED" for job in jobs):
         yield bucket.violation("", "may hold personal data that nobody looks for")
+
+
+_API_STAGES = ("aws:apigateway/stage:Stage", "aws:apigatewayv2/stage:Stage")
+_DISTRIBUTION = "aws:cloudfront/distribution:Distribution"
+_DELIVERY = "aws:cloudwatch/logDeliverySource:LogDeliverySource"
+
+
+@catalogue.stack(
+    "AUD-12",
+    "APIs and distributions write down who called",
+    severity=MEDIUM,
+    on=(*_API_STAGES, _DISTRIBUTION),
+    remedy="Set access_log_settings on the stage; on a distribution logging_config, or an aws.cloudwatch.LogDeliverySource for it.",
+    references=References(
+        fsbp=["APIGateway.1", "APIGateway.9", "CloudFront.5"],
+        nist=["AU-12"],
+        hipaa=["164.312(b)"],
+        pci=["10.2.1"],
+    ),
+)
+def apis_write_down_who_called(entrance: Resource, stack: Stack) -> Outcomes:
+    if entrance.type in _API_STAGES:
+        if not entrance.has("accessLogSettings"):
+            yield entrance.violation("accessLogSettings", "are missing, so nobody knows who called")
+    elif not entrance.has("loggingConfig") and not stack.referrers(entrance, "resourceArn", _DELIVERY):
+        yield entrance.violation("loggingConfig", "is missing, so nobody knows who called")

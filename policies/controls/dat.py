@@ -708,3 +708,18 @@ def _own_key(node: Node, path: str) -> Iterator[Outcome]:
 
 def _is_replica(database: Node) -> bool:
     return database.has("replicateSourceDb") or database.has("replicationSourceIdentifier")
+
+
+@catalogue.resource(
+    "DAT-15",
+    "A table can be put back to how it was at any minute of the last month",
+    severity=MEDIUM,
+    on="aws:dynamodb/table:Table",
+    remedy="Set point_in_time_recovery enabled.",
+    references=References(
+        fsbp=["DynamoDB.2"], nist=["CP-9", "CP-10"], hipaa=["164.308(a)(7)(ii)(A)"], pci=["10.3.3"]
+    ),
+)
+def tables_can_be_put_back(table: Resource) -> Outcomes:
+    if table.switch("pointInTimeRecovery.enabled", absent=False) is not True:
+        yield table.violation("pointInTimeRecovery", "is off, so what is overwritten is lost")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
 from machinery.control import HIGH, MEDIUM, Catalogue, References
@@ -292,3 +292,42 @@ def _bounds_bodies(rule: Node) -> bool:
         size.has("fieldToMatch.body") and size.switch("comparisonOperator") in ("GT", "GE")
         for size in _leaves(rule.part("statement"), "sizeConstraintStatement")
     )
+
+
+_METHOD = "aws:apigateway/method:Method"
+_ROUTE = "aws:apigatewayv2/route:Route"
+_FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl"
+_GRAPH_API = "aws:appsync/graphQLApi:GraphQLApi"
+_ASKS_NOBODY: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    _METHOD: ("authorization", "", ("NONE", "")),
+    _ROUTE: ("authorizationType", "NONE", ("NONE",)),
+    _FUNCTION_URL: ("authorizationType", "", ("NONE", "")),
+    # A key of AppSync is told to every client, and says nothing of who that is.
+    _GRAPH_API: ("authenticationType", "", ("API_KEY", "")),
+}
+
+
+@catalogue.resource(
+    "EDG-09",
+    "Every route of an API asks who calls",
+    severity=HIGH,
+    on=tuple(_ASKS_NOBODY),
+    remedy="Set authorization_type to AWS_IAM, JWT or CUSTOM (of a REST method: authorization; of a function's address: AWS_IAM).",
+    references=References(
+        fsbp=["APIGateway.8"],
+        nist=["AC-3", "IA-9"],
+        hipaa=["164.312(d)"],
+        pci=["7.2.1"],
+        aws_ai=["IAM-08"],
+        atlas=["AML.M0019"],
+    ),
+)
+def routes_ask_who_calls(route: Resource) -> Outcomes:
+    key, absent, nobody = _ASKS_NOBODY[route.type]
+    # A browser asks first whether it may, without credentials (Fetch standard, "CORS-preflight request").
+    if str(route.switch("httpMethod", absent="")) == "OPTIONS":
+        return
+    if str(route.switch("routeKey", absent="")).startswith(("OPTIONS ", "$disconnect")):
+        return
+    if route.switch(key, absent=absent) in nobody:
+        yield route.violation(key, "answers whoever calls")

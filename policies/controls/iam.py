@@ -374,3 +374,70 @@ def services_act_for_us_only(role: Resource) -> Outcomes:
             "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid"
         ):
             yield role.violation(statement.path, "lets a service act for somebody else's resources")
+
+
+# Buckets and keys have controls of their own (STO-02, KEY-03), endpoints of the VPC as well (NET-07).
+_DOORS = {
+    "aws:backup/vaultPolicy:VaultPolicy": "policy",
+    "aws:cloudwatch/eventBusPolicy:EventBusPolicy": "policy",
+    "aws:cloudwatch/logDestinationPolicy:LogDestinationPolicy": "accessPolicy",
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": "policyDocument",
+    "aws:dynamodb/resourcePolicy:ResourcePolicy": "policy",
+    "aws:ecr/registryPolicy:RegistryPolicy": "policy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
+    "aws:efs/fileSystemPolicy:FileSystemPolicy": "policy",
+    "aws:elasticsearch/domainPolicy:DomainPolicy": "accessPolicies",
+    "aws:glue/resourcePolicy:ResourcePolicy": "policy",
+    "aws:kinesis/resourcePolicy:ResourcePolicy": "policy",
+    "aws:opensearch/domain:Domain": "accessPolicies",
+    "aws:opensearch/domainPolicy:DomainPolicy": "accessPolicies",
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "resourcePolicy",
+    "aws:secretsmanager/secret:Secret": "policy",
+    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",
+    "aws:sns/topic:Topic": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sqs/queue:Queue": "policy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
+_PERMISSION = "aws:lambda/permission:Permission"
+_LAYER = "aws:lambda/layerVersionPermission:LayerVersionPermission"
+_DOCUMENT = "aws:ssm/document:Document"
+_ACCOUNTS = ("account_ids", "accountIds")
+"""The provider takes a map here, whose keys no SDK translates."""
+
+
+@catalogue.resource(
+    "IAM-15",
+    "No topic, queue, secret, image, function or index admits everybody",
+    severity=CRITICAL,
+    on=(*_DOORS, _PERMISSION, _LAYER, _DOCUMENT),
+    remedy="Name the principals, or bind the statement by aws:SourceAccount, aws:SourceArn or aws:PrincipalOrgID.",
+    references=References(
+        fsbp=["Lambda.1", "SNS.4", "SSM.4"],
+        nist=["AC-3", "AC-6"],
+        hipaa=["164.312(a)(1)"],
+        pci=["7.2.1"],
+        atlas=["AML.M0005"],
+    ),
+)
+def no_door_stands_open(resource: Resource) -> Outcomes:
+    if resource.type in (_PERMISSION, _LAYER):
+        yield from _one_is_named(resource)
+    elif resource.type == _DOCUMENT:
+        shared = ",".join(str(resource.switch(f"permissions.{key}", absent="")) for key in _ACCOUNTS)
+        if "all" in shared.lower().split(","):
+            yield resource.violation("permissions", "admits everybody")
+    else:
+        for statement in statements(resource, _DOORS[resource.type]):
+            everybody = statement.everyone or bool(statement.not_principals)
+            if statement.allows and everybody and not names_whom(statement):
+                yield resource.violation(statement.path, "admits everybody")
+
+
+def _one_is_named(permission: Resource) -> Outcomes:
+    if permission.switch("principal") != "*":
+        return
+    if not any(
+        permission.has(key) for key in ("sourceAccount", "sourceArn", "principalOrgId", "organizationId")
+    ):
+        yield permission.violation("principal", "admits everybody")

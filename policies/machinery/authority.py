@@ -148,12 +148,13 @@ def _leaves_signing_to_iam(key: Resource) -> bool:
     """Say whether a key's policy lets the account decide (AWS KMS Developer Guide, "Default key policy")."""
     found = statements(key, "policy")
     return not found or any(
-        statement.grants("kms:Sign") and any(_is_account(principal) for principal in statement.principals)
+        statement.grants("kms:Sign") and any(is_account(principal) for principal in statement.principals)
         for statement in found
     )
 
 
-def _is_account(principal: Principal) -> bool:
+def is_account(principal: Principal) -> bool:
+    """Say whether a principal is an account as a whole."""
     return principal.name == principal.account or principal.name.endswith(":root")
 
 

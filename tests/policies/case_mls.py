@@ -778,4 +778,52 @@ _FEDERATES: list[Case] = [
     ),
 ]
 
-CASES = [*_CHAIN, *_VERIFIES, *_SERVES, *_TRAINS, *_LOADS, *_FEDERATES]
+# --- what AWS manages ------------------------------------------------------------------------------------
+
+
+def notebook(**changed: Any) -> Program:
+    good = {"direct_internet_access": "Disabled", "root_access": "Disabled", "subnet_id": "subnet-1"}
+    arguments: Any = {key: value for key, value in {**good, **changed}.items() if value}
+    return lambda: aws.sagemaker.NotebookInstance(
+        "n", instance_type="ml.t3.medium", role_arn=f"arn:aws:iam::{ACCOUNT}:role/n", **arguments
+    )
+
+
+def domain(access: str | None) -> Program:
+    return lambda: aws.sagemaker.Domain(
+        "d",
+        auth_mode="IAM",
+        default_user_settings={"execution_role": f"arn:aws:iam::{ACCOUNT}:role/n"},
+        domain_name="d",
+        subnet_ids=["subnet-1"],
+        vpc_id="vpc-1",
+        app_network_access_type=access,
+    )
+
+
+def isolated(**changed: Any) -> Program:
+    good = {
+        "enable_network_isolation": True,
+        "vpc_config": {"security_group_ids": ["sg-1"], "subnets": ["subnet-1"]},
+    }
+    arguments: Any = {key: value for key, value in {**good, **changed}.items() if value is not None}
+    return lambda: aws.sagemaker.Model("m", execution_role_arn=f"arn:aws:iam::{ACCOUNT}:role/m", **arguments)
+
+
+def endpoint(key: str | None) -> Program:
+    return lambda: aws.sagemaker.EndpointConfiguration(
+        "e", kms_key_arn=key, production_variants=[{"model_name": "m", "variant_name": "v"}]
+    )
+
+
+_MANAGED: list[Case] = [
+    case("MLS-13", notebook(), notebook(direct_internet_access=None), "directInternetAccess"),
+    case("MLS-13", notebook(), notebook(root_access="Enabled"), "rootAccess"),
+    case("MLS-13", notebook(), notebook(subnet_id=None), "subnetId"),
+    case("MLS-13", domain("VpcOnly"), domain(None), "past the VPC"),
+    case("MLS-14", isolated(), isolated(enable_network_isolation=False), "enableNetworkIsolation"),
+    case("MLS-14", isolated(), isolated(vpc_config=None), "vpcConfig"),
+    case("MLS-14", endpoint("arn:aws:kms:eu-central-1:1:key/a"), endpoint(None), "kmsKeyArn"),
+]
+
+CASES = [*_CHAIN, *_VERIFIES, *_SERVES, *_TRAINS, *_LOADS, *_FEDERATES, *_MANAGED]
