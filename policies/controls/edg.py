@@ -43,7 +43,9 @@ ALWAYS = (
     severity=HIGH,
     on=(*LOAD_BALANCERS, STAGE, DISTRIBUTION),
     remedy="Add an aws.wafv2.WebAclAssociation for it; a CloudFront distribution names its web ACL in web_acl_id.",
-    references=References(fsbp=["ELB.16", "APIGateway.4"], nist=["SC-7"], pci=["6.4.1"]),
+    references=References(
+        fsbp=["ELB.16", "APIGateway.4"], nist=["SC-7"], pci=["6.4.1"], aws_ai=["AISF-INFRA-03"]
+    ),
 )
 def public_entrances_have_a_web_acl(entrance: Resource, stack: Stack) -> Outcomes:
     if entrance.type in LOAD_BALANCERS and not is_public(entrance):
@@ -67,7 +69,7 @@ def is_public(balancer: Resource) -> bool:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add a rule with a rate_based_statement on IP, without a scope, action block, and a limit of 2000 in five minutes or less; a higher one is said in the tag max-requests-per-5min.",
-    references=References(atlas=["AML.M0004"], owasp_ml=["ML05"]),
+    references=References(nist=["SC-5"], pci=["6.4.1"], atlas=["AML.M0004"], owasp_ml=["ML05"]),
 )
 def who_asks_too_often_is_blocked(acl: Resource) -> Outcomes:
     blocking = rate_limits(acl)
@@ -112,7 +114,7 @@ def _allows(rule: Node) -> bool:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add the four groups with override_action none; to watch one first, outside of prod, say until when in the tag waf-count-until: a day, then the groups.",
-    references=References(fsbp=["WAF.10", "WAF.12"], pci=["6.4.1"]),
+    references=References(fsbp=["WAF.10", "WAF.12"], nist=["SC-7", "SI-10"], pci=["6.4.1"]),
 )
 def managed_groups_refuse(acl: Resource, stack: Stack) -> Outcomes:
     groups = {
@@ -155,7 +157,9 @@ def _watched(acl: Resource) -> frozenset[str]:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add an aws.wafv2.WebAclLoggingConfiguration that keeps every record and redacts the headers authorization and cookie.",
-    references=References(fsbp=["WAF.11"], nist=["AU-12"], pci=["10.2.1"]),
+    references=References(
+        fsbp=["WAF.11"], nist=["AU-12"], hipaa=["164.312(b)"], pci=["10.2.1"], atlas=["AML.M0024"]
+    ),
 )
 def requests_are_recorded(acl: Resource, stack: Stack) -> Outcomes:
     logs = stack.referrers(acl, "resourceArn", LOGGING)
@@ -274,7 +278,7 @@ def _leaves(statement: Node, kind: str) -> Iterator[Node]:
     severity=MEDIUM,
     on=WEB_ACL,
     remedy="Block bodies over a size (size_constraint_statement on body); keep rules that allow to IP sets.",
-    references=References(nist=["SC-5", "SI-10"]),
+    references=References(nist=["SC-5", "SI-10"], owasp_ml=["ML01"]),
 )
 def bodies_are_bounded_and_nobody_passes(acl: Resource) -> Outcomes:
     rules = acl.items("rules")

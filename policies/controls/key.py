@@ -50,7 +50,7 @@ def keys_rotate(key: Resource) -> Outcomes:
     severity=HIGH,
     on=(KEY, REPLICA, EXTERNAL),
     remedy="Set deletion_window_in_days to 30, or leave it out.",
-    references=References(fsbp=["KMS.3"]),
+    references=References(fsbp=["KMS.3"], nist=["SC-12"], pci=["3.7.4"]),
 )
 def deletion_waits(key: Resource) -> Outcomes:
     floor = key.declared.floors.key_deletion_days
@@ -64,7 +64,7 @@ def deletion_waits(key: Resource) -> Outcomes:
     severity=CRITICAL,
     on=(KEY, REPLICA, EXTERNAL, "aws:kms/keyPolicy:KeyPolicy"),
     remedy="Name the principals, or bind the statement by kms:CallerAccount or aws:PrincipalOrgID.",
-    references=References(fsbp=["KMS.5"], nist=["AC-3"]),
+    references=References(fsbp=["KMS.5"], nist=["AC-3"], hipaa=["164.312(a)(2)(iv)"], pci=["7.2.1"]),
 )
 def no_key_for_everybody(key: Resource) -> Outcomes:
     for statement in statements(key, "policy"):
@@ -111,7 +111,13 @@ _DISKS: dict[str, tuple[tuple[str, str], ...]] = {
     on=(*_KEYED, *_DISKS),
     remedy="Name the key of the data domain (kms_key_id and its kin) instead of leaving it to AWS's own.",
     references=References(
-        nist=["SC-28(1)"], pci=["3.5.1"], hipaa=["164.312(a)(2)(iv)"], fsbp=["SNS.1", "SQS.1"]
+        cis=["2.2.1", "2.4.1"],
+        fsbp=["SNS.1", "SQS.1"],
+        nist=["SC-28(1)"],
+        hipaa=["164.312(a)(2)(iv)"],
+        pci=["3.5.1"],
+        atlas=["AML.M0012"],
+        aws_ai=["AISF-INFRA-05"],
     ),
 )
 def data_is_under_a_key_of_ours(resource: Resource, stack: Stack) -> Outcomes:
@@ -162,7 +168,7 @@ _USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"
     severity=HIGH,
     on=(KEY, REPLICA, EXTERNAL, "aws:kms/keyPolicy:KeyPolicy"),
     remedy="Name administrators and users in statements of their own; leave Decrypt, GenerateDataKey and Sign out of the first and PutKeyPolicy out of the second.",
-    references=References(nist=["AC-5", "SC-12"], pci=["3.7.4"]),
+    references=References(nist=["AC-5", "SC-12"], pci=["3.7.4"], aws_ai=["AISF-INFRA-07"]),
 )
 def administration_and_use_are_apart(key: Resource) -> Outcomes:
     administrators: set[str] = set()

@@ -156,6 +156,7 @@ def _promotes_only(role: Resource, bucket: Resource, learners: bool, stack: Stac
         nist=["CM-4", "SA-11", "CM-14"],
         atlas=["AML.M0003", "AML.M0008", "AML.M0013"],
         owasp_ml=["ML01", "ML10"],
+        aws_ai=["AISF-ML-04", "AISF-MODEL-01"],
     ),
 )
 def a_verdict_is_needed(stack: Stack) -> Outcomes:

@@ -24,6 +24,7 @@ ENDPOINT_CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfigurat
         nist=["SC-7", "AC-6"],
         pci=["1.3.1"],
         atlas=["AML.M0019", "AML.T0025"],
+        aws_ai=["AISF-ML-02"],
     ),
 )
 def notebooks_stay_inside(place: Resource) -> Outcomes:
@@ -52,6 +53,7 @@ def notebooks_stay_inside(place: Resource) -> Outcomes:
         pci=["1.3.2"],
         atlas=["AML.M0019", "AML.M0012"],
         owasp_ml=["ML06"],
+        aws_ai=["AISF-ML-01"],
     ),
 )
 def managed_models_call_nobody(made: Resource) -> Outcomes:

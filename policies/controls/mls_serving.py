@@ -155,6 +155,7 @@ _ERASES = (
         pci=["10.2.1"],
         atlas=["AML.M0024"],
         owasp_ml=["ML03", "ML05"],
+        aws_ai=["AISF-AI-05"],
     ),
 )
 def queries_are_logged_without_inputs(stack: Stack) -> Outcomes:
@@ -254,6 +255,7 @@ _SIGNS_IN = ("authenticate-oidc", "authenticate-cognito", "jwt-validation")
         hipaa=["164.312(d)"],
         atlas=["AML.M0019"],
         owasp_ml=["ML03", "ML05"],
+        aws_ai=["AISF-IAM-08"],
         ml_lens=["MLSEC-12"],
     ),
 )

@@ -56,7 +56,7 @@ _GLOBAL_MODULES = ("iam", "cloudfront", "organizations", "shield", "globalaccele
     "Everything that a region can be told of is in the declared jurisdiction",
     severity=CRITICAL,
     remedy="Use a provider in a region of the jurisdiction; name regions, zones, ARNs and endpoints of it only.",
-    references=References(nist=["AC-4", "SA-9(5)"], hipaa=["164.308(b)(1)"]),
+    references=References(nist=["AC-4", "SA-9(5)"], hipaa=["164.308(b)(1)"], aws_ai=["AISF-GOV-02"]),
 )
 def everything_is_in_the_jurisdiction(stack: Stack) -> Outcomes:
     if not stack.of(AWS_PROVIDER) and not any(stack.matching("aws:")):
@@ -459,7 +459,7 @@ _PROBES = (
     on="aws:iam/role:Role",
     remedy="Deny, in the role's permissions boundary, all but global services where aws:RequestedRegion is not "
     "one of the jurisdiction's.",
-    references=References(nist=["AC-3", "AC-6", "SA-9(5)"]),
+    references=References(nist=["AC-3", "AC-6", "SA-9(5)"], aws_ai=["AISF-GOV-02"]),
 )
 def role_stays(role: Resource, stack: Stack) -> Outcomes:
     regions = _regions(stack)
