@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``check``, ``manifests`` and ``rehearse``."""
+"""The command line: ``blueprint preview``, ``check``, ``controls``, ``roles``, ``manifests`` and ``rehearse``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ examples:
   blueprint check prod.json                  the same verdict, from the file
   blueprint preview dev --format markdown    the verdict as a comment for a pull request
   pulumi stack export | blueprint check /dev/stdin
+  blueprint controls --framework hipaa       what must hold, and what asks for it
+  blueprint roles prod                       who may do what, on what, under which conditions
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
@@ -108,6 +110,44 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE", type=Path, help="the exported file")
     check.set_defaults(run=_check)
 
+    controls = commands.add_parser(
+        "controls",
+        parents=[any_command],
+        help="list the controls, with the frameworks that ask for the same",
+        description="List the controls of the policy pack. A filter may be given several times: any of its values "
+        "will do; a control has to meet every filter.",
+    )
+    controls.add_argument(
+        "--framework",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only what a framework asks for: cis, fsbp, nist, hipaa, pci, atlas, owasp-ml, kubernetes, aws-ai, ml-lens",
+    )
+    controls.add_argument(
+        "--family", metavar="FAMILY", action="append", default=[], help="only one family: IAM, MLS, …"
+    )
+    controls.add_argument(
+        "--severity", choices=("critical", "high", "medium", "low"), action="append", default=[]
+    )
+    controls.add_argument(
+        "--format",
+        choices=("table", "json", "markdown"),
+        default="table",
+        help="a table for people, json for machines, markdown for docs/controls.md",
+    )
+    controls.set_defaults(run=_controls)
+
+    roles = commands.add_parser(
+        "roles",
+        parents=[common],
+        help="say who may do what: every role with its actions, resources, conditions and trust",
+        description="Say of every role of an environment who may become it, and what it may do then: on which "
+        "resources, under which conditions, and within which boundary.",
+    )
+    roles.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    roles.set_defaults(run=_roles)
+
     manifests = commands.add_parser(
         "manifests",
         parents=[common],
@@ -168,6 +208,38 @@ def _check(options: argparse.Namespace, errors: Console) -> int:
     from blueprint import deployment
 
     return _judge(deployment.read(options.file), options, errors)
+
+
+def _controls(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint import controls
+    from blueprint.graph import canonical_json
+    from blueprint.pack import RunningPack
+
+    with _progress(errors, "Asking the policy pack"), RunningPack() as pack:
+        catalogue = controls.catalogue_of(pack)
+    catalogue = catalogue.only(
+        frameworks=options.framework, families=options.family, severities=options.severity
+    )
+    if options.format == "json":
+        print(canonical_json(catalogue.as_json_value()))
+    elif options.format == "markdown":
+        print(controls.page(catalogue), end="")
+    else:
+        controls.show(catalogue, Console(highlight=False), frameworks=options.framework)
+    return 0
+
+
+def _roles(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint import program, roles
+    from blueprint.graph import canonical_json
+
+    with _progress(errors, f"Running the program for {options.environment}"):
+        found = roles.roles_of(program.run(options.environment))
+    if options.format == "json":
+        print(canonical_json({"schema": 1, "roles": [role.as_json_value() for role in found]}))
+    else:
+        roles.show(found, Console(highlight=False))
+    return 0
 
 
 def _manifests(options: argparse.Namespace, errors: Console) -> int:

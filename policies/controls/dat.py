@@ -715,7 +715,7 @@ def _is_replica(database: Node) -> bool:
     "A table can be put back to how it was at any minute of the last month",
     severity=MEDIUM,
     on="aws:dynamodb/table:Table",
-    remedy="Set point_in_time_recovery enabled.",
+    remedy="Set point_in_time_recovery to enabled on the table.",
     references=References(
         fsbp=["DynamoDB.2"], nist=["CP-9", "CP-10"], hipaa=["164.308(a)(7)(ii)(A)"], pci=["10.3.3"]
     ),

@@ -322,7 +322,7 @@ _ASKS_NOBODY: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         nist=["AC-3", "IA-9"],
         hipaa=["164.312(d)"],
         pci=["7.2.1"],
-        aws_ai=["IAM-08"],
+        aws_ai=["AISF-IAM-08"],
         atlas=["AML.M0019"],
     ),
 )

@@ -153,7 +153,7 @@ def _federates(workload: Workload) -> bool:
         pci=["4.2.1"],
         atlas=["AML.M0005", "AML.T0020", "AML.M0012"],
         owasp_ml=["ML02", "ML03", "ML10"],
-        aws_ai=["ML-03"],
+        aws_ai=["AISF-ML-03"],
         ml_lens=["MLSEC-09"],
     ),
 )
