@@ -9,7 +9,7 @@ SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/
 # Those that run as pods; the others are functions.
 IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse test check bench lock clean data-api bench-data-api \
+.PHONY: preview rehearse test test-platform check bench lock clean data-api bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -19,8 +19,12 @@ preview: $(VENV)/.ready    ## preview one environment and judge it: make preview
 rehearse: $(VENV)/.ready-dev ## apply one environment to an emulated AWS with the real provider (needs terraform or tofu)
 	@$(BIN)/blueprint rehearse $(ENV)
 
-test: $(VENV)/.ready-dev $(SERVICES:%=test-%) ## every test, of the platform and of each service
-	$(BIN)/pytest -n auto
+# The platform's tests wait for the provider much of their time; a service's run meanwhile.
+test: $(VENV)/.ready-dev   ## every test, of the platform and of each service
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-platform $(SERVICES:%=test-%)
+
+test-platform: $(VENV)/.ready-dev ## the tests of the platform: components, stacks, policies, workbench
+	$(BIN)/pytest -n auto --dist worksteal
 
 $(SERVICES:%=test-%): test-%: services/%/.venv/.ready ## the tests of one service: make test-data_api
 	services/$*/.venv/bin/pytest -c services/pytest.ini --rootdir . tests/services/$*

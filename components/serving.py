@@ -172,11 +172,7 @@ class Gateway(pulumi.ComponentResource):
                     verifies(vouchers.trainer_key_arn, vouchers.verdict_key_arn),
                     *secrets.readable(),
                     writes_log(queries.arn),
-                    Statement(
-                        sid="SpendBudgets",
-                        actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
-                        resources=[table.arn],
-                    ),
+                    Statement(sid="SpendBudgets", actions=["dynamodb:UpdateItem"], resources=[table.arn]),
                     through("dynamodb", budget_key_arn, region),
                 ],
             ),

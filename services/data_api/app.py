@@ -5,43 +5,37 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import re
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from services.data_api import dummy, private, query
-from services.data_api.audit import KEY_PURPOSE, Audit, log_group
+from services.data_api.audit import KEY_PURPOSE, Audit
 from services.data_api.authorisation import Policies
 from services.data_api.budget import Ledger
 from services.data_api.cursors import Cursors
 from services.data_api.database import Database
 from services.data_api.declarations import Dataset, load
-from services.data_api.issuer import keys_of
-from services.data_api.limits import Buckets, Patience, Places
 from services.data_api.masking import Masker
 from services.data_api.settings import Settings, root_secret
 from services.data_api.streaming import ARROW, JSON_LINES, ArrowLines, Block, JsonLines, Read, Reader
-from services.shared.addresses import caller_address
 from services.shared.audit_chain import canonical
+from services.shared.entrance import Entrance, event, refusal
 from services.shared.keys import derived
-from services.shared.problems import MEDIA_TYPE, Problem, problem_response
-from services.shared.tokens import Caller, KeySet, TokenVerifier
-
-FAILED_SIGN_INS_PER_SECOND = 5.0
-"""Of one address: each is an event, and nobody may fill the audit from outside."""
+from services.shared.limits import Patience, Places
+from services.shared.log_group import log_group
+from services.shared.problems import Problem
+from services.shared.tokens import Caller
+from services.shared.web import Counted, Metrics, add_common, problems
 
 Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$", examples=["research"])]
 DatasetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -67,6 +61,17 @@ class AggregateQuery(private.Aggregate):
     purpose: Purpose
 
 
+class Release(BaseModel):
+    """A model that is about to be trained privately: which, and what it may reveal."""
+
+    model_config = ConfigDict(extra="forbid")
+    purpose: Purpose
+    release: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """A digest of data, job and noise: the same digest is the same model and is charged once."""
+    milli_epsilon: Annotated[int, Field(ge=1, le=1_000_000)]
+    pico_delta: Annotated[int, Field(ge=1, lt=10**12)]
+
+
 class DummyQuery(BaseModel):
     """How many made-up rows, and an aggregate to try on them."""
 
@@ -89,29 +94,12 @@ class Access:
     def event(self, phase: str, **more: Any) -> dict[str, Any]:
         """Return its event."""
         return {
-            **_event(phase, self.request_id, self.caller.principal, self.address, self.action),
+            "phase": phase,
+            **event(self.request_id, self.caller.principal, self.address, self.action),
             "dataset": self.dataset.name,
             "purpose": self.purpose,
             **more,
         }
-
-
-def _event(phase: str, request_id: str, principal: str, address: str, action: str) -> dict[str, Any]:
-    """Return what every event says."""
-    return {
-        "phase": phase,
-        "request_id": request_id,
-        "principal": principal,
-        "source_address": address,
-        "event": action,
-        "decision": "allow",
-    }
-
-
-def _refusal(reason: str, request_id: str, principal: str, address: str, action: str) -> dict[str, Any]:
-    """Return the event of a refusal."""
-    said = _event("refused", request_id, principal, address, action)
-    return {**said, "decision": "deny", "reason": reason}
 
 
 class Service:
@@ -130,24 +118,18 @@ class Service:
         self.datasets = load(settings.datasets_folder)
         self.policies = Policies(settings.policies_folder)
         self.database = Database(settings)
-        self.audit = Audit(self.database, audit_key, log, log_group=log_group(settings))
+        self.audit = Audit(
+            self.database, audit_key, log, log_group=log_group(settings.audit_log_group, settings.aws_region)
+        )
         self.ledger = Ledger(self.database)
         self.cursors = Cursors(derived(root, "cursors"))
         self.reader = Reader(self.database, Masker(root), self.cursors)
-        self.verifier = TokenVerifier(
-            KeySet(keys_of(settings)), issuer=settings.caller_issuer, audience=settings.caller_audience
-        )
         limits = settings.limits
-        self.buckets = Buckets(limits.requests_per_second, limits.burst)
-        self.failures = Buckets(FAILED_SIGN_INS_PER_SECOND, 20)
+        self.entrance = Entrance(settings, requests_per_second=limits.requests_per_second, burst=limits.burst)
         self.places = Places(limits.concurrent_queries)
         self._digest_key = audit_key
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "data_api_requests", "Requests by outcome", ["status"], registry=self.registry
-        )
-        self.rows = Counter("data_api_rows", "Rows that were sent", registry=self.registry)
-        self.seconds = Histogram("data_api_seconds", "Until the answer begins", registry=self.registry)
+        self.metrics = Metrics("data_api")
+        self.rows = Counter("data_api_rows", "Rows that were sent", registry=self.metrics.registry)
 
     def digest(self, filters: list[query.Filter]) -> str:
         """Return a keyed digest of filters: equal ones can be told, and their values cannot."""
@@ -160,14 +142,12 @@ class Service:
         Raises:
             Problem: 401, 403, 429 or 503; a refusal is written down first.
         """
-        address = self.address(request)
-        request_id = secrets.token_hex(16)
-        caller = await self._caller(request, action, address, request_id)
+        caller, address, request_id = await self.signed_in(request, action)
         dataset = self.datasets.get(name)
         allowed = self.policies.allows(caller, action, name, dataset, purpose=purpose, address=address)
         if not allowed or dataset is None:
-            refusal = _refusal("not-allowed", request_id, caller.principal, address, action)
-            await self.audit.write({**refusal, "dataset": name, "purpose": purpose})
+            refused = refusal("not-allowed", request_id, caller.principal, address, action)
+            await self._refused({**refused, "dataset": name, "purpose": purpose})
             raise Problem(403, "not-allowed", "You may not do this.")
         return Access(
             caller=caller,
@@ -180,45 +160,15 @@ class Service:
 
     async def signed_in(self, request: Request, action: str) -> tuple[Caller, str, str]:
         """Return the caller, their address and the request's id."""
-        address, request_id = self.address(request), secrets.token_hex(16)
-        return await self._caller(request, action, address, request_id), address, request_id
+        address, request_id = self.entrance.address(request), secrets.token_hex(16)
+        caller = await self.entrance.caller(request, action, address, request_id, refused=self._refused)
+        return caller, address, request_id
 
-    def address(self, request: Request) -> str:
-        """Return the caller's address."""
-        peer = request.client.host if request.client else None
-        return caller_address(peer, request.headers.getlist("x-forwarded-for"), self.settings.proxies)
-
-    async def _caller(self, request: Request, action: str, address: str, request_id: str) -> Caller:
-        try:
-            caller = await self.verifier.caller(request.headers.get("authorization"))
-        except Problem as problem:
-            if problem.status == 401:
-                self.failures.take(address)
-                await self.audit.write(
-                    _refusal("unauthenticated", request_id, "unauthenticated", address, action)
-                )
-            raise
-        self.buckets.take(caller.principal)
-        return caller
+    async def _refused(self, refused: dict[str, Any]) -> None:
+        await self.audit.write({"phase": "refused", **refused})
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    schema = {
-        "type": "object",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-        },
-    }
-    return {
-        s: {"description": "Problem details", "content": {MEDIA_TYPE: {"schema": schema}}} for s in statuses
-    }
-
-
-_USUAL = _problems(400, 401, 403, 408, 413, 422, 429, 503)
+_USUAL = problems(400, 401, 403, 408, 413, 422, 429, 503)
 router = APIRouter(prefix="/v1/datasets", dependencies=[_bearer], responses=_USUAL)
 
 
@@ -237,8 +187,8 @@ async def datasets(request: Request) -> dict[str, Any]:
         for d in service.datasets.values()
         if service.policies.allows(caller, "list", d.name, d, purpose=None, address=address)
     ]
-    opened = _event("opened", request_id, caller.principal, address, "list")
-    await service.audit.write({**opened, "rows": len(seen)})
+    opened = event(request_id, caller.principal, address, "list")
+    await service.audit.write({"phase": "opened", **opened, "rows": len(seen)})
     return {"datasets": seen}
 
 
@@ -254,6 +204,7 @@ async def schema(request: Request, dataset: DatasetName) -> dict[str, Any]:
         "title": d.title,
         "purposes": d.purposes,
         "key": d.key,
+        "privacy_unit": d.privacy.unit,
         "columns": {
             name: {
                 "type": c.type,
@@ -279,7 +230,7 @@ _STREAMS = {
 @router.post(
     "/{dataset}/records",
     response_class=Response,
-    responses={**_problems(406), 200: {"description": "Rows, masked", **_STREAMS}},
+    responses={**problems(406), 200: {"description": "Rows, masked", **_STREAMS}},
 )
 async def records(request: Request, dataset: DatasetName, asked: RecordsQuery) -> Response:
     """Stream rows as JSON lines or as an Arrow IPC stream, as Accept says."""
@@ -429,6 +380,34 @@ async def aggregates(request: Request, dataset: DatasetName, asked: AggregateQue
     return {**answer, "cost_milli_epsilon": cost, "remaining_milli_epsilon": remaining}
 
 
+@router.post("/{dataset}/releases", response_model=None, responses=problems(409))
+async def releases(request: Request, dataset: DatasetName, asked: Release) -> dict[str, Any]:
+    """Charge a model before it is trained; the same release again costs nothing."""
+    service = _service(request)
+    access = await service.access(request, "release", dataset, purpose=asked.purpose)
+    detail: dict[str, Any] = asked.model_dump(exclude={"purpose"})
+    outcome = "failed"
+    await service.audit.write(access.event("opened", **detail))
+    try:
+        charged, remaining = await service.ledger.release(
+            access.dataset,
+            access.caller.principal,
+            asked.release,
+            milli=asked.milli_epsilon,
+            pico_delta=asked.pico_delta,
+            request_id=access.request_id,
+        )
+        outcome = "charged" if charged else "charged before"
+    except Problem as problem:
+        outcome = problem.kind
+        raise
+    finally:
+        if outcome in ("budget-exhausted", "another-release"):
+            detail |= {"decision": "deny", "reason": outcome}
+        service.audit.write_later(access.event("completed", outcome=outcome, **detail))
+    return {"charged": charged, "remaining_milli_epsilon": remaining}
+
+
 @router.post("/{dataset}/estimates", response_model=None)
 async def estimates(request: Request, dataset: DatasetName, asked: private.Aggregate) -> dict[str, Any]:
     """Tell what an aggregate would cost and what remains, at no cost."""
@@ -458,21 +437,11 @@ async def dummies(request: Request, dataset: DatasetName, asked: DummyQuery) -> 
     return answer
 
 
-async def health() -> dict[str, str]:
-    """Live."""
-    return {"status": "alive"}
-
-
 async def ready(request: Request) -> dict[str, str]:
     """Ready: the database answers."""
     async with _service(request).database.connection() as connection:
         await connection.fetchval("SELECT 1")
     return {"status": "ready"}
-
-
-async def metrics(request: Request) -> Response:
-    """Prometheus metrics; no dataset, principal or address is in them."""
-    return Response(generate_latest(_service(request).registry), media_type="text/plain; version=0.0.4")
 
 
 def create(settings: Settings, *, log: int = 1) -> FastAPI:
@@ -493,54 +462,9 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     app = FastAPI(title="Data-access API", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.include_router(router)
-    app.add_api_route("/health", health, methods=["GET"], response_model=None)
-    app.add_api_route("/ready", ready, methods=["GET"], response_model=None, responses=_problems(503))
-    app.add_api_route("/metrics", metrics, methods=["GET"], response_class=Response)
-    app.add_exception_handler(Problem, problem_response)
-    app.add_exception_handler(Exception, problem_response)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Patience, limits=settings.limits)
-    app.add_middleware(Counted, service=service)
+    add_common(app, service.metrics)
+    app.add_api_route("/ready", ready, methods=["GET"], response_model=None, responses=problems(503))
+    limits = settings.limits
+    app.add_middleware(Patience, slow_client_seconds=limits.slow_client_seconds, body_bytes=limits.body_bytes)
+    app.add_middleware(Counted, metrics=service.metrics)
     return app
-
-
-class Counted:
-    """Counts answers by their status, and times them until they begin (ASGI middleware)."""
-
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        """Wrap an app."""
-        self._app, self._service = app, service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
-        began = time.perf_counter()
-
-        async def counted_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._service.seconds.observe(time.perf_counter() - began)
-                self._service.requests.labels(str(message["status"])).inc()
-            await send(message)
-
-        await self._app(scope, receive, counted_send)
-
-
-def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Name the fields that are wrong, and never what was in them."""
-    fields = sorted(
-        {
-            ".".join(part for part in map(str, e["loc"]) if re.fullmatch(r"[a-z_0-9]{1,32}", part))
-            for e in (error.errors() if isinstance(error, RequestValidationError) else [])
-        }
-    )
-    return problem_response(
-        request, Problem(422, "invalid", "The request does not fit its schema.", fields=fields[:20])
-    )
-
-
-def _http(request: Request, error: Exception) -> JSONResponse:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers: Mapping[str, str] | None = error.headers if isinstance(error, HTTPException) else None
-    return problem_response(
-        request, Problem(status, "http", "The request cannot be answered.", headers=headers)
-    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import select
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,11 +16,12 @@ from typing import Any
 
 from services.data_api import settings as configuration
 from services.data_api.database import Database
-from services.data_api.settings import Settings
-from services.shared.audit_chain import Link, Sealer, faults, missing_from
+from services.shared.audit_chain import Link, Sealer, faults, missing_from, shipped_line
 from services.shared.keys import derived
 from services.shared.log_group import LogGroup
 from services.shared.problems import Problem, unavailable
+from services.shared.settings import SettingsError
+from services.shared.shipping import Shipping
 
 KEY_PURPOSE = "audit"
 SERVICE = "data-api"
@@ -46,11 +46,9 @@ class Audit:
     ) -> None:
         """Take the database, the sealing key and the file descriptor and log group to ship to."""
         self._database, self._sealer = database, Sealer(key)
-        self._descriptor = descriptor
-        self._log_group = log_group
+        self._shipping = Shipping(descriptor, log_group)
         self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
-        self._unshipped: list[bytes] = []
         self._later: set[asyncio.Task[None]] = set()
 
     async def write(self, event: Mapping[str, Any]) -> None:
@@ -86,8 +84,7 @@ class Audit:
         """Wait for the events that are under way."""
         if self._later:
             await asyncio.wait(self._later, timeout=seconds)
-        if self._log_group is not None:
-            await asyncio.to_thread(self._log_group.close, seconds)
+        await self._shipping.close(seconds)
 
     async def _persist(self, event: Mapping[str, Any]) -> None:
         pause = 0.05
@@ -121,9 +118,8 @@ class Audit:
 
     async def _append(self, events: Sequence[Mapping[str, Any]]) -> None:
         # What was kept and could not be shipped goes first: shipping is as ordered and whole as the table.
-        await self._ship()
-        if self._log_group is not None:
-            self._log_group.check()
+        await self._shipping.ship()
+        self._shipping.check()
         try:
             sealed = [self._sealer.sealed(event) for event in events]
             async with self._database.connection() as connection:
@@ -136,50 +132,10 @@ class Audit:
             # Whether the events were kept is unknown: a new writer leaves no gap in the numbers.
             self._sealer.renew()
             raise
-        for (body, seal), row in zip(sealed, rows, strict=True):
-            # The body is one JSON object; what the database said of it is put behind its last member.
-            text = f'{body[:-1]},"seal":"{seal}","sequence":{row["at"]},"link":"{row["hash"]}"}}'
-            self._unshipped.append(text.encode() + b"\n")
-            if self._log_group is not None:
-                self._log_group.offer(text)
-        await self._ship()
-
-    async def _ship(self) -> None:
-        if not self._unshipped:
-            return
-        if self._at_once():
-            self._write_lines()
-        else:
-            await asyncio.to_thread(self._write_lines)
-
-    def _at_once(self) -> bool:
-        """Say whether a write cannot wait: a pipe that is ready takes so much without blocking (pipe(7))."""
-        return sum(map(len, self._unshipped)) <= select.PIPE_BUF and bool(
-            select.select([], [self._descriptor], [], 0)[1]
+        await self._shipping.ship(
+            shipped_line(body, seal, row["at"], row["hash"])
+            for (body, seal), row in zip(sealed, rows, strict=True)
         )
-
-    def _write_lines(self) -> None:
-        while self._unshipped:
-            written = os.write(self._descriptor, self._unshipped[0])
-            if written < len(self._unshipped[0]):
-                self._unshipped[0] = self._unshipped[0][written:]
-            else:
-                self._unshipped.pop(0)
-
-
-def log_group(settings: Settings) -> LogGroup | None:
-    """Return the log group that events are shipped to, where one is named."""
-    if settings.audit_log_group is None:
-        return None
-    import boto3
-    from botocore.config import Config
-
-    bounded = Config(
-        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
-    )
-    return LogGroup(
-        boto3.client("logs", region_name=settings.aws_region, config=bounded), settings.audit_log_group
-    )
 
 
 async def verify(database: Database, key: bytes, shipped: Path | None) -> list[str]:
@@ -205,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = configuration.read(os.environ)
         key = derived(configuration.root_secret(settings), KEY_PURPOSE)
         found = asyncio.run(verify(Database(settings), key, asked.shipped))
-    except (configuration.SettingsError, Problem, OSError) as error:
+    except (SettingsError, Problem, OSError) as error:
         sys.stderr.write(f"audit: {error}\n")
         return 2
     for line in found:

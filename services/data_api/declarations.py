@@ -96,6 +96,8 @@ class Budget(_Declared):
 
     caller_milli_epsilon: Annotated[int, Field(ge=1)]
     dataset_milli_epsilon: Annotated[int, Field(ge=1)]
+    dataset_pico_delta: Annotated[int, Field(ge=0, lt=10**12)] = 0
+    """Trillionths of delta that all trainings together may spend; unless it says so nobody may train privately on it."""
 
 
 class Dataset(_Declared):

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.data_api.declarations import Dataset, load
 from services.data_api.migrate import migrate
-from services.data_api.postgres import NoPostgres, Postgres, certificates
-from services.data_api.settings import HERE
-
-ISSUER = "https://issuer.local"
+from services.data_api.postgres import NoPostgres, Postgres
+from services.data_api.settings import AUDIENCE, HERE
+from services.shared.local import ISSUER, Issuer, certificates
 
 SAMPLE = """
 CREATE SCHEMA IF NOT EXISTS clinical;
@@ -32,26 +27,6 @@ CREATE TABLE clinical.breast_cancer (
     mean_smoothness float8 NOT NULL, malignant boolean NOT NULL, ward text, consented boolean NOT NULL
 );
 """
-
-
-class Issuer:
-    """Issues development tokens, as the cluster does for its service accounts."""
-
-    def __init__(self, folder: Path) -> None:
-        """Make a key and publish it in ``keys.json``."""
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        self.keys_file = folder / "keys.json"
-        self.keys_file.write_text(
-            json.dumps({"keys": [{**published, "kid": "dev", "use": "sig", "alg": "RS256"}]})
-        )
-
-    def token(self, subject: str = "training:trainer", **claims: Any) -> str:
-        """Return a token of a service account, good for an hour."""
-        now = int(time.time())
-        usual = {"iss": ISSUER, "aud": "data-api", "sub": f"system:serviceaccount:{subject}"}
-        times = {"iat": now, "nbf": now, "exp": now + 3600}
-        return jwt.encode({**usual, **times, **claims}, self.key, "RS256", headers={"kid": "dev"})
 
 
 async def admin(server: Postgres) -> asyncpg.Connection[Any]:
@@ -126,7 +101,7 @@ def main() -> int:
             return 2
         try:
             asyncio.run(prepare(server, load(HERE / "datasets")))
-            issuer = Issuer(folder)
+            issuer = Issuer(folder, AUDIENCE)
             certificate, key = certificates(folder / "service-ca.pem")
             (folder / "service.pem").write_bytes(certificate + key)
             settings = {**environment(server, issuer, folder), "TLS_FILE": str(folder / "service.pem")}

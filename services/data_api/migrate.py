@@ -16,7 +16,8 @@ import asyncpg
 from services.data_api.database import CONNECT_SECONDS, verify_full
 from services.data_api.declarations import Dataset, DeclarationError, load, quoted
 from services.data_api.query import table
-from services.data_api.settings import Settings, SettingsError, read
+from services.data_api.settings import Settings, read
+from services.shared.settings import SettingsError
 
 FOLDER = Path(__file__).parent / "migrations"
 

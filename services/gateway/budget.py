@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -36,6 +37,8 @@ class _Share:
     left: int = 0
     taken: int = 0
     """By all replicas, when the ledger was last asked."""
+    waiting: int = 0
+    """Queries that wait for the ledger's answer."""
     failed_at: float = -math.inf
 
 
@@ -52,7 +55,7 @@ class Budget:
         """Take the ledger and the clocks."""
         self._ledger, self._clock, self._monotonic = ledger, clock, monotonic
         self._shares: OrderedDict[_Key, _Share] = OrderedDict()
-        self._asking: dict[_Key, asyncio.Task[None]] = {}
+        self._asking: dict[_Key, asyncio.Task[bool]] = {}
 
     async def take(self, principal: str, model: str, n: int, most: int) -> int:
         """Take ``n`` queries of the ``most`` that a client has a day, and return how many remain.
@@ -68,11 +71,11 @@ class Budget:
             # Looked up anew after each wait: midnight may have passed.
             day = self._today()
             share = self._share((day, principal, model))
+            if n > share.left + most - share.taken:
+                raise self._exhausted(share, most)
             if share.left >= n:
                 share.left -= n
-                return max(0, share.left + most - share.taken)
-            if n - share.left > most - share.taken:
-                raise self._exhausted(share, most)
+                return share.left + most - share.taken
             await self._more((day, principal, model), share, n, most)
 
     def _today(self) -> date:
@@ -92,27 +95,38 @@ class Budget:
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.create_task(self._ask(key, share, n, most))
+        share.waiting += n
         try:
-            # Whoever leaves does not take along what comes for the others.
-            await asyncio.wait_for(asyncio.shield(task), LONGEST_WAIT_SECONDS)
-        except Exception as error:
-            raise unavailable("The budget cannot be kept.") from error
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                # Whoever leaves does not take along what comes for the others.
+                answered = await asyncio.shield(task)
+        except TimeoutError:
+            share.failed_at, answered = self._monotonic(), False
+        finally:
+            share.waiting -= n
+        if not answered:
+            raise unavailable("The budget cannot be kept.")
 
-    async def _ask(self, key: _Key, share: _Share, n: int, most: int) -> None:
+    async def _ask(self, key: _Key, share: _Share, n: int, most: int) -> bool:
+        """Ask the ledger for a share, and say whether it answered."""
         day, principal, model = key
         least = n - share.left
-        wanted = max(least, min(MOST_SHARE, math.ceil(most / SHARES)))
+        # Whoever waits already will use what they wait for: it is no share that may lie unused.
+        wanted = max(least, min(MOST_SHARE, max(math.ceil(most / SHARES), share.waiting)))
         try:
             lease = await asyncio.to_thread(
                 self._ledger.lease, day, principal, model, least=least, share=wanted, most=most
             )
-        except Exception:
+        except Exception as error:
+            # What went wrong may name a client; what kind of thing it was does not.
+            sys.stderr.write(f"budget: {type(error).__name__}; nobody is served on a guess\n")
             share.failed_at = self._monotonic()
-            raise
+            return False
         finally:
             del self._asking[key]
         share.left += lease.granted
         share.taken = max(share.taken, lease.taken)
+        return True
 
     def _exhausted(self, share: _Share, most: int) -> Problem:
         return Problem(

@@ -17,12 +17,12 @@ multiply their budget, and be watched as many instead of one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.gateway.outputs import OutputRule
+from services.shared.strict_yaml import YamlError, loaded
 
 MOST_BYTES = 2**20
 """Of the file: ten thousand principals fit."""
@@ -100,48 +100,35 @@ def _parsed(path: Path) -> _File:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ClientsError(f"{path}: is larger than {MOST_BYTES} bytes")
-        return _File.model_validate(yaml.load(data, _Strict))  # noqa: S506 - a SafeLoader
+        return _File.model_validate(loaded(data))
     except OSError as error:
         raise ClientsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise ClientsError(f"{path}: {_first(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ClientsError(f"{path}: is not YAML{_place(error)}") from None
+    except YamlError as error:
+        raise ClientsError(f"{path}: {error}") from None
+
+
+_PLAINLY = {
+    "missing": "is missing",
+    "extra_forbidden": "means nothing here; take it out",
+    "string_pattern_mismatch": "is no name; write small letters, digits and dashes",
+    "dict_type": "write names, each with what it stands for",
+    "model_type": "write names, each with what it stands for",
+    "too_short": "write one or more",
+    "union_tag_not_found": "write the kind: label, top-k or rounded",
+    "union_tag_invalid": "write the kind: label, top-k or rounded",
+}
 
 
 def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong, in one line."""
     found = error.errors()[0]
-    # Keys of a mapping come with "[key]" where the key itself is wrong; kinds of rules stand between the names.
-    where = ".".join(
-        str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded")
-    )
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
-    return f"{where or 'the file'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
-
-
-def _place(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f": line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return ""
-
-
-class _Strict(yaml.SafeLoader):
-    """YAML without its traps: a key that comes twice, which would silently win, and aliases."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases are not read; write it out", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if (key.tag, key.value) in seen if isinstance(key, yaml.ScalarNode) else True:
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key that comes twice or is no text", key.start_mark
-                )
-            seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+    # Between the names, pydantic puts the kind of a rule, and a mark where a name itself is wrong.
+    path = [str(part) for part in found["loc"] if part not in ("[key]", "label", "top-k", "rounded")]
+    what = _PLAINLY.get(found["type"]) or found["msg"].replace("Input should be", "write what is")
+    if path[:1] == ["principals"] and found["type"] == "string_pattern_mismatch" and len(path) == 2:
+        what = "is no principal; write NAMESPACE/SERVICE-ACCOUNT, whole"
+    return f"{'.'.join(path) or 'the file'}: {what}"

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 KEPT_DAYS = 2
@@ -24,8 +25,8 @@ KEPT_DAYS = 2
 _ATTEMPTS = 8
 
 
-class LedgerAway(Exception):
-    """The ledger gave no answer: nobody may be served on a guess."""
+class LedgerError(Exception):
+    """The ledger cannot be used, or gave no answer; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,75 +55,96 @@ def row_id(day: date, principal: str, model: str) -> str:
 
 
 class DynamoLedger:
-    """A table whose hash key is ``id`` and whose TTL attribute is ``forget_at``."""
+    """A table whose hash key is ``account`` and whose TTL attribute is ``forget_at``."""
 
-    def __init__(self, table: Any) -> None:
-        """Take a boto3 resource of the table, with timeouts."""
-        self._table = table
+    def __init__(self, client: Any, table: str) -> None:
+        """Take boto3's client of DynamoDB, with timeouts, and the name of the table.
+
+        A client may be used from several threads, a resource may not (boto3, "Multithreading or multiprocessing
+        with resources").
+        """
+        self._client, self._table = client, table
 
     def lease(self, day: date, principal: str, model: str, *, least: int, share: int, most: int) -> Lease:
         """Take a share, in one conditional update."""
-        want = min(share, most)
-        taken = 0
+        want, taken = min(share, most), 0
         for _ in range(_ATTEMPTS):
             if want < least:
                 return Lease(0, taken)
             try:
-                answer = self._table.update_item(
-                    Key={"id": row_id(day, principal, model)},
-                    UpdateExpression="SET taken = if_not_exists(taken, :zero) + :want, forget_at = :forget, "
-                    "#day = :day, #model = :model, #principal = :principal",
-                    ConditionExpression="attribute_not_exists(taken) OR taken <= :room",
-                    ExpressionAttributeNames={"#day": "day", "#model": "model", "#principal": "principal"},
-                    ExpressionAttributeValues={
-                        ":zero": 0,
-                        ":want": want,
-                        ":room": most - want,
-                        ":forget": _forget_at(day),
-                        ":day": day.isoformat(),
-                        ":model": model,
-                        # For people who look; the row is named by all of it.
-                        ":principal": ascii(principal)[:256],
-                    },
-                    ReturnValues="UPDATED_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+                return Lease(want, self._add(day, principal, model, want, most - want))
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                     raise
                 taken = int(error.response["Item"]["taken"]["N"])
                 # Less than was wanted may be left; that is tried next.
                 want = min(want, most - taken)
-            else:
-                return Lease(want, int(answer["Attributes"]["taken"]))
-        raise LedgerAway("others were faster every time")
+        raise LedgerError("others were faster every time")
+
+    def _add(self, day: date, principal: str, model: str, want: int, room: int) -> int:
+        """Add to what was taken, if that is no more than ``room``, and return it."""
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key={"account": {"S": row_id(day, principal, model)}},
+            UpdateExpression="ADD taken :want SET forget_at = :forget, #day = :day, #model = :model, #who = :who",
+            ConditionExpression="attribute_not_exists(taken) OR taken <= :room",
+            ExpressionAttributeNames={"#day": "day", "#model": "model", "#who": "principal"},
+            ExpressionAttributeValues={
+                ":want": {"N": str(want)},
+                ":room": {"N": str(room)},
+                ":forget": {"N": str(_forget_at(day))},
+                ":day": {"S": day.isoformat()},
+                ":model": {"S": model},
+                # For people who look; the row is named by all of it.
+                ":who": {"S": principal.encode("ascii", "backslashreplace").decode()[:256]},
+            },
+            ReturnValues="UPDATED_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return int(answer["Attributes"]["taken"]["N"])
+
+
+def dynamo(table: str, region: str | None) -> DynamoLedger:
+    """Return the ledger in a table of AWS."""
+    import boto3
+
+    # A try that was lost may have counted: the client has less then, never more.
+    bounded = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return DynamoLedger(boto3.client("dynamodb", region_name=region, config=bounded), table)
 
 
 class SqliteLedger:
     """A file; several processes of one machine may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Make the file, for its owner alone, where there is none."""
+        """Make the file, for its owner alone, where there is none.
+
+        Raises:
+            LedgerError: it cannot be made, or is something else.
+        """
         self._path = path
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        with closing(self._connection()) as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS taken (id TEXT PRIMARY KEY, day TEXT NOT NULL, count INTEGER NOT NULL)"
-            )
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            with closing(self._connection()) as connection:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS taken (account TEXT PRIMARY KEY, day TEXT NOT NULL, count INTEGER NOT NULL)"
+                )
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"{path}: cannot hold the budget: {error}") from None
 
     def lease(self, day: date, principal: str, model: str, *, least: int, share: int, most: int) -> Lease:
         """Take a share, in one transaction."""
-        name = row_id(day, principal, model)
+        account = row_id(day, principal, model)
         with closing(self._connection()) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute("SELECT count FROM taken WHERE id = ?", (name,)).fetchone()
+            row = connection.execute("SELECT count FROM taken WHERE account = ?", (account,)).fetchone()
             taken = int(row[0]) if row else 0
             want = min(share, most - taken)
             if want < least:
                 return Lease(0, taken)
             connection.execute(
-                "INSERT INTO taken VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET count = excluded.count",
-                (name, day.isoformat(), taken + want),
+                "INSERT INTO taken VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET count = excluded.count",
+                (account, day.isoformat(), taken + want),
             )
             oldest = (day - timedelta(days=KEPT_DAYS)).isoformat()
             connection.execute("DELETE FROM taken WHERE day < ?", (oldest,))

@@ -1,4 +1,4 @@
-"""Where Lambda calls: deliveries of the web ACL's log, and the schedule that lets go."""
+"""Where Lambda calls: deliveries of logs, and the schedule that lets go."""
 
 from __future__ import annotations
 

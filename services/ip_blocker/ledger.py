@@ -16,7 +16,7 @@ from services.ip_blocker.lines import LATEST_MINUTES, Kind, Sighting
 from services.ip_blocker.score import MOST_NAMES, Record, Verdict
 from services.ip_blocker.settings import Network, Sentence
 
-KINDS: tuple[Kind, ...] = ("refused", "attack", "failed", "path")
+KINDS: tuple[Kind, ...] = ("refused", "attack", "failed", "path", "extraction")
 
 KEPT_MINUTES = 2 * LATEST_MINUTES
 """How long a minute is kept: nothing is added to one that is older than the latest line."""

@@ -1,7 +1,8 @@
-"""What a line of the web ACL's log says of whoever sent the request; a line that says nothing sound is counted.
+"""What a line of a log says of whoever sent the request; a line that says nothing sound is counted.
 
-Only fields that AWS writes itself are read: the address is the connection's, whatever headers claim. Everything else
-in a line is an attacker's to choose, so it is bounded, hashed, and never printed.
+Lines come from the web ACL, and from the gateway where it suspects that a model is being copied. Of the one, only fields
+that AWS writes itself are read, of the other only what the gateway does: the address is the connection's, whatever
+headers claim. Everything else in a line is an attacker's to choose, so it is bounded, hashed, and never printed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from services.ip_blocker.addresses import is_among, network_of
@@ -33,7 +35,10 @@ EARLIEST_MINUTES = 5
 ATTACKS = ("AWSManagedRulesSQLiRuleSet", "AWSManagedRulesKnownBadInputsRuleSet")
 """Managed groups whose refusals nobody earns by accident (AWS WAF Developer Guide, "Baseline rule groups")."""
 
-Kind = Literal["refused", "attack", "failed", "path"]
+SUSPICION = "extraction-suspected"
+"""The event in the gateway's query log; it is written once a day of each client and model."""
+
+Kind = Literal["refused", "attack", "failed", "path", "extraction"]
 
 Skipped = Literal["malformed", "huge", "untimely", "ours", "nobody", "let through", "blocked already"]
 
@@ -47,7 +52,7 @@ class Sighting:
     """Since 1970."""
     kinds: tuple[Kind, ...]
     id: str
-    path: str
+    path: str = ""
     """A digest, 8 hexadecimal digits."""
 
 
@@ -98,30 +103,63 @@ def _sighting(event: Any, now: float, never_blocked: tuple[Network, ...]) -> Sig
         return "huge"
     try:
         line = json.loads(message)
-        request, action, rule = line["httpRequest"], line["action"], line["terminatingRuleId"]
-        address, uri, time_ms = request["clientIp"], request["uri"], line["timestamp"]
-        name = request["requestId"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        said = _suspected(line) if line.get("event") == SUSPICION else _requested(line)
+        age_minutes = (now - said.time_ms / 1000) / 60
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return "malformed"
-    if not all(isinstance(each, str) for each in (action, rule, address, uri, name)):
-        return "malformed"
-    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or not name:
-        return "malformed"
-    age_minutes = (now - time_ms / 1000) / 60
     if not -EARLIEST_MINUTES <= age_minutes <= LATEST_MINUTES:
         return "untimely"
-    network = network_of(address)
+    network = network_of(said.address)
     if network is None:
         return "nobody"
     if is_among(network, never_blocked):
         return "ours"
-    if rule.startswith("blocked-"):
+    if said.rule.startswith("blocked-"):
         # Whoever knocks while the door is shut is not held there longer for it.
         return "blocked already"
-    kinds = _kinds(action, rule, line.get("responseCodeSent"))
-    if not kinds:
+    if not said.kinds:
         return "let through"
-    return Sighting(network, time_ms // 60_000, kinds, _digest(name, 8), _digest(uri, 4))
+    path = _digest(said.uri, 4) if "path" in said.kinds else ""
+    return Sighting(network, int(said.time_ms // 60_000), said.kinds, _digest(said.name, 8), path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is read of a line."""
+
+    address: str
+    time_ms: float
+    name: str
+    kinds: tuple[Kind, ...]
+    uri: str = ""
+    rule: str = ""
+
+
+def _requested(line: Mapping[str, Any]) -> _Said:
+    """Read a line of the web ACL."""
+    request, action, rule = line["httpRequest"], line["action"], line["terminatingRuleId"]
+    address, uri, name = request["clientIp"], request["uri"], request["requestId"]
+    time_ms = line["timestamp"]
+    _texts(action, rule, address, uri, name)
+    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or not name:
+        raise TypeError
+    return _Said(address, time_ms, name, _kinds(action, rule, line.get("responseCodeSent")), uri, rule)
+
+
+def _suspected(line: Mapping[str, Any]) -> _Said:
+    """Read a line of the gateway."""
+    address, name, time = line["source_address"], line["request_id"], line["time"]
+    _texts(address, name, time)
+    at = datetime.fromisoformat(time)
+    if at.tzinfo is None or not name:
+        raise ValueError
+    return _Said(address, at.timestamp() * 1000, name, ("extraction",))
+
+
+def _texts(*fields: object) -> None:
+    """Refuse what is no text."""
+    if not all(isinstance(each, str) for each in fields):
+        raise TypeError
 
 
 def _kinds(action: str, rule: str, status: Any) -> tuple[Kind, ...]:

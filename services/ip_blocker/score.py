@@ -15,7 +15,9 @@ from services.ip_blocker.settings import Sentence
 MOST_NAMES = 128
 """Of one kind in one minute: more say nothing more."""
 
-WEIGHTS: Mapping[Kind, int] = {"refused": 1, "attack": 4, "failed": 1}
+WEIGHTS: Mapping[Kind, int] = {"refused": 1, "attack": 4, "failed": 1, "extraction": 10}
+"""A suspicion comes after some two hundred queries. One may be a mistake, and the gateway has answered it; two within a
+window, of several names or several models from one address, are none."""
 
 ORDINARY_PATHS = 8
 """A page and what belongs to it; who asks for many more that are refused is looking for a door."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.modelchain import graphs, reading, strict_json, tensors, writing
+from services.modelchain import graphs, reading, scanner, soundness, strict_json, tensors, writing
 from services.modelchain.errors import ModelError as ModelError
 from services.modelchain.errors import Unreadable as Unreadable
 from services.modelchain.schema import (
@@ -24,6 +25,7 @@ from services.modelchain.schema import (
     Privacy,
     Schema,
     Statistics,
+    TextInput,
 )
 
 
@@ -58,14 +60,27 @@ def inspect(path: Path) -> Candidate:
     Raises:
         ModelError: says what is not taken.
     """
-    return inspected(reading.read(path).model)
+    return sound(inspected(reading.read(path).model))
+
+
+def sound(candidate: Candidate) -> Candidate:
+    """Return the candidate if onnx's checker finds its graph sound, too; before anybody signs it.
+
+    Raises:
+        ModelError: it is not.
+    """
+    soundness.check(candidate.graph, f"{MODEL}/{GRAPH}")
+    return candidate
 
 
 def inspected(files: Mapping[str, bytes]) -> Candidate:
     """Return a model from the files of its folder, by name.
 
+    Nothing here runs code that a hostile file can bring down: what may serve is looked at with this alone, since its
+    graph was found sound before its trainer and the red team signed it.
+
     Raises:
-        ModelError: see ``inspect``.
+        ModelError: it is not one that is taken.
     """
     schema = strict_json.parsed(Schema, files[SCHEMA], f"{MODEL}/{SCHEMA}")
     statistics = strict_json.parsed(Statistics, files[STATISTICS], f"{MODEL}/{STATISTICS}")
@@ -75,6 +90,9 @@ def inspected(files: Mapping[str, bytes]) -> Candidate:
     if WEIGHTS in files:
         tensors.check(files[WEIGHTS], f"{MODEL}/{WEIGHTS}")
     graphs.check(files[GRAPH], schema, f"{MODEL}/{GRAPH}")
+    _screens(statistics, schema, arrays)
+    for name, data in files.items():
+        scanner.check(data, f"{MODEL}/{name}")
     return Candidate(
         schema=schema,
         statistics=statistics,
@@ -84,6 +102,23 @@ def inspected(files: Mapping[str, bytes]) -> Candidate:
         arrays=arrays,
         files=files,
     )
+
+
+def _screens(statistics: Statistics, schema: Schema, arrays: tensors.Arrays) -> None:
+    """Refuse screens that would fail on the first input: those of another kind of input, or of another size."""
+    if isinstance(schema.input, TextInput):
+        if statistics.novelty is not None or statistics.squeezing is not None:
+            raise ModelError(f"{MODEL}/{STATISTICS}: screens of numbers for a model of text")
+        return
+    values = (math.prod(schema.input.shape),)
+    if statistics.novelty is None:
+        return
+    for name, dimensions in (("mean", 1), ("whitening", 2)):
+        array = arrays.get(name)
+        if array is None or array.ndim != dimensions or array.shape[:1] != values:
+            raise ModelError(
+                f"{MODEL}/{ARRAYS}: {name!r} is not there, or not of {values[0]} values as the input is"
+            )
 
 
 def digest(files: Mapping[str, bytes]) -> Digest:
@@ -120,7 +155,7 @@ def write(
         ModelError: what was to be written would not be taken, or a candidate is already there.
     """
     files = {
-        GRAPH: graphs.bare(graph),
+        GRAPH: graphs.bare(graph, f"{MODEL}/{GRAPH}"),
         SCHEMA: strict_json.written(schema),
         STATISTICS: strict_json.written(statistics),
         ARRAYS: tensors.written(arrays),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from services.modelchain.errors import Unreadable
@@ -33,7 +33,7 @@ class PrivateKey(Protocol):
     def public_key(self) -> ec.EllipticCurvePublicKey:
         """Return the public half."""
 
-    def sign(self, data: bytes, signature_algorithm: Any) -> bytes:
+    def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """Return an ECDSA signature over SHA-256, in DER."""
 
 
@@ -141,13 +141,17 @@ class _KmsKey:
         self._client = _kms(arn, region)
         said = _asked(arn, self._client.get_public_key, KeyId=arn)
         if said["KeySpec"] != "ECC_NIST_P256" or said["KeyUsage"] != "SIGN_VERIFY":
-            raise Unreadable(f"{arn}: is {said['KeySpec']} for {said['KeyUsage']}; make ECC_NIST_P256 for SIGN_VERIFY")
+            raise Unreadable(
+                f"{arn}: is {said['KeySpec']} for {said['KeyUsage']}; make ECC_NIST_P256 for SIGN_VERIFY"
+            )
         self._public_key = _public(serialization.load_der_public_key, said["PublicKey"], arn)
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self._public_key
 
-    def sign(self, data: bytes, signature_algorithm: Any) -> bytes:
+    def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        if not isinstance(signature_algorithm.algorithm, hashes.SHA256):
+            raise Unreadable(f"{self._arn}: signs over SHA-256 alone")
         digest = hashlib.sha256(data).digest()
         said = _asked(
             self._arn,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,62 +69,79 @@ class Contents:
 
 
 def read(path: Path) -> Contents:
-    """Return everything that lies in a candidate or release.
+    """Return everything that lies in a candidate or release; every file is looked at before the first is read.
 
     Raises:
         Unreadable: there is no such folder, or it may not be read.
         ModelError: something lies there that is not taken, or something is missing.
     """
-    with _opened(path) as root:
+    with ExitStack() as opened:
+        root = opened.enter_context(_opened(path))
         present = _names(root, str(path), [*FOLDERS, *SIGNATURES])
         if MODEL not in present:
             raise ModelError(f"{path}: holds no folder {MODEL}/")
-        reader = _Reader()
-        folders = {name: reader.folder(root, name) for name in FOLDERS if name in present}
-        signatures = {name: reader.file(root, name, "", SIGNATURE_BYTES) for name in SIGNATURES if name in present}
-        contents = Contents(
-            model=folders[MODEL],
-            model_signature=signatures.get(MODEL_SIGNATURE),
-            verdict=folders.get(VERDICT),
-            verdict_signature=signatures.get(VERDICT_SIGNATURE),
-        )
-    missing = sorted(MODEL_FILES.keys() - OPTIONAL - contents.model.keys())
-    if missing:
-        raise ModelError(f"{MODEL}/{missing[0]}: is missing")
-    return contents
+        files = [_File(root, name, name, SIGNATURE_BYTES) for name in SIGNATURES if name in present]
+        for name in (each for each in FOLDERS if each in present):
+            folder = opened.enter_context(_inside(root, name))
+            files += [
+                _File(folder, each, f"{name}/{each}", FOLDERS[name][each])
+                for each in _names(folder, name, FOLDERS[name])
+            ]
+        missing = {f"{MODEL}/{each}" for each in MODEL_FILES.keys() - OPTIONAL} - {
+            each.where for each in files
+        }
+        if missing:
+            raise ModelError(f"{min(missing)}: is missing")
+        if sum(each.size for each in files) > MOST_TOTAL_BYTES:
+            raise ModelError(f"{path}: all files together have more than {MOST_TOTAL_BYTES} bytes")
+        data = {each.where: each.read() for each in files}
+    return Contents(
+        model=_under(MODEL, data),
+        model_signature=data.get(MODEL_SIGNATURE),
+        verdict=_under(VERDICT, data) if VERDICT in present else None,
+        verdict_signature=data.get(VERDICT_SIGNATURE),
+    )
 
 
-class _Reader:
-    """Reads files until they are too many bytes together."""
+def _under(folder: str, data: Mapping[str, bytes]) -> dict[str, bytes]:
+    start = f"{folder}/"
+    return {where.removeprefix(start): each for where, each in data.items() if where.startswith(start)}
 
-    def __init__(self) -> None:
-        self._left = MOST_TOTAL_BYTES
 
-    def folder(self, root: int, name: str) -> dict[str, bytes]:
-        allowed = FOLDERS[name]
-        with _inside(root, name) as folder:
-            names = _names(folder, name, allowed)
-            for each in names:
-                self._plain(folder, each, f"{name}/", allowed[each])
-            return {each: self.file(folder, each, f"{name}/", allowed[each]) for each in names}
+def document(path: Path) -> bytes:
+    """Return a JSON file that somebody named.
 
-    def file(self, folder: int, name: str, within: str, most: int) -> bytes:
-        size = self._plain(folder, name, within, most)
-        self._left -= size
-        if self._left < 0:
-            raise ModelError(f"{within}{name}: all files together have more than {MOST_TOTAL_BYTES} bytes")
-        with _refused(f"{within}{name}"), os.fdopen(os.open(name, _OPEN, dir_fd=folder), "rb") as file:
-            _is_plain(os.fstat(file.fileno()), f"{within}{name}", most)
-            data = file.read(size + 1)
-        if len(data) != size:
-            raise ModelError(f"{within}{name}: changed while it was read")
-        return data
+    Raises:
+        Unreadable: it is not there, not a plain file, or too large.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable(f"{path}: is not a plain file")
+            data = file.read(strict_json.MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{path}: cannot be read: {_reason(error)}") from None
+    if len(data) > strict_json.MOST_BYTES:
+        raise Unreadable(f"{path}: has more than {strict_json.MOST_BYTES} bytes")
+    return data
 
-    @staticmethod
-    def _plain(folder: int, name: str, within: str, most: int) -> int:
-        with _refused(f"{within}{name}"):
+
+class _File:
+    """A file in a folder that is open; looked at once, then read."""
+
+    def __init__(self, folder: int, name: str, where: str, most: int) -> None:
+        self._folder, self._name, self.where, self._most = folder, name, where, most
+        with _refused(where):
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        return _is_plain(found, f"{within}{name}", most)
+        self.size = _is_plain(found, where, most)
+
+    def read(self) -> bytes:
+        with _refused(self.where), os.fdopen(os.open(self._name, _OPEN, dir_fd=self._folder), "rb") as file:
+            _is_plain(os.fstat(file.fileno()), self.where, self._most)
+            data = file.read(self.size + 1)
+        if len(data) != self.size:
+            raise ModelError(f"{self.where}: changed while it was read")
+        return data
 
 
 def _is_plain(found: os.stat_result, where: str, most: int) -> int:

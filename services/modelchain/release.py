@@ -55,7 +55,9 @@ def open_release(path: Path, *, trainer: Verifier, redteam: Verifier, now: datet
     _favourable(verdict, folder.digest(contents.model), now)
     candidate = folder.inspected(contents.model)
     _about(verdict, candidate)
-    return Release(**{each.name: getattr(candidate, each.name) for each in fields(candidate)}, verdict=verdict)
+    return Release(
+        **{each.name: getattr(candidate, each.name) for each in fields(candidate)}, verdict=verdict
+    )
 
 
 def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier, redteam: Signer) -> None:
@@ -78,14 +80,13 @@ def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier,
     signing.verify(contents.model, contents.model_signature, trainer, MODEL)
     now = datetime.now(UTC)
     _favourable(verdict, folder.digest(contents.model), now)
-    _about(verdict, folder.inspected(contents.model))
+    _about(verdict, folder.sound(folder.inspected(contents.model)))
     judged = {VERDICT_FILE: strict_json.written(verdict)}
-    assert contents.model_signature is not None
     writing.folder(
         into,
         {
             MODEL: contents.model,
-            MODEL_SIGNATURE: contents.model_signature,
+            MODEL_SIGNATURE: contents.model_signature or b"",
             VERDICT: judged,
             VERDICT_SIGNATURE: signing.signature(judged, redteam, VERDICT),
         },
@@ -110,7 +111,9 @@ def _favourable(verdict: Verdict, digest: Digest, now: datetime) -> None:
     if verdict.judged_at > now:
         raise ModelError(f"{where}: was judged at {verdict.judged_at.isoformat()}, which is yet to come")
     if verdict.holds_until <= now:
-        raise ModelError(f"{where}: held until {verdict.holds_until.isoformat()}; the model has to be judged anew")
+        raise ModelError(
+            f"{where}: held until {verdict.holds_until.isoformat()}; the model has to be judged anew"
+        )
 
 
 def _about(verdict: Verdict, candidate: Candidate) -> None:

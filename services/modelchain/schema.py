@@ -139,7 +139,8 @@ class Squeezing(Calibrated):
 class Statistics(_Said):
     """``statistics.json``: what the screens learnt from the training data; arrays lie in ``statistics.safetensors``.
 
-    Arrays of a tensor model: ``mean`` [values], ``whitening`` [values, components] for the novelty screen.
+    Arrays of a tensor model, for the novelty screen: ``mean`` [values], ``whitening`` [values, components],
+    ``residual`` [1], the variance in each direction that no component has.
     """
 
     examples: Annotated[int, Field(ge=1)]

@@ -38,7 +38,7 @@ def sign_candidate(candidate: Path, signer: Signer) -> Digest:
         ModelError: the model is not one that is taken, or the key cannot be used.
     """
     contents = reading.read(candidate)
-    found = folder.inspected(contents.model)
+    found = folder.sound(folder.inspected(contents.model))
     writing.file(candidate / MODEL_SIGNATURE, signature(contents.model, signer, MODEL))
     return found.digest
 
@@ -68,7 +68,8 @@ def signature(files: Mapping[str, bytes], signer: Signer, name: str) -> bytes:
         for each, data in files.items()
     ]
     payload = statements.Payload(manifest.Manifest(name, items, described))
-    data: bytes = _Signer(signer).sign(payload).bundle.to_json().encode()
+    bundle: Bundle = _Signer(signer).sign(payload).bundle  # type: ignore[attr-defined]
+    data = bundle.to_json().encode()
     try:
         verify(files, data, signer.verifier, name)
     except ModelError as error:
@@ -140,7 +141,9 @@ def _bundle(data: bytes, verifier: Verifier, where: str) -> dict[str, Any]:
 
 def _canonical(text: Any) -> bool:
     try:
-        return isinstance(text, str) and base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
+        return (
+            isinstance(text, str) and base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
+        )
     except (binascii.Error, ValueError):
         return False
 
@@ -149,7 +152,7 @@ class _Signer(sign_ec_key.Signer):
     """model-signing's signer over a key that may be in KMS: the bundle is made by the very same code."""
 
     def __init__(self, signer: Signer) -> None:
-        self._private_key = signer.private_key
+        self._private_key = signer.private_key  # type: ignore[assignment]
 
 
 class _Verifier(sign_ec_key.Verifier):

@@ -51,7 +51,9 @@ def parsed(shape: type[Shape], data: bytes, where: str) -> Shape:
         return shape.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ModelError(f"{where}: {_at(first['loc'])}{first['msg'].removeprefix('Value error, ')}") from None
+        raise ModelError(
+            f"{where}: {_at(first['loc'])}{first['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def written(said: BaseModel) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+from safetensors import SafetensorError, deserialize
 
 from services.modelchain import strict_json
 from services.modelchain.errors import ModelError
@@ -38,9 +38,11 @@ def check(data: bytes, where: str) -> None:
         if len(name) > LONGEST_NAME:
             raise ModelError(f"{where}: a name is longer than {LONGEST_NAME} characters")
         if not isinstance(about, dict) or about.get("dtype") not in DTYPES:
-            raise ModelError(f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}")
+            raise ModelError(
+                f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}"
+            )
     try:
-        safetensors.deserialize(data)
+        deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ModelError(f"{where}: is not safetensors: {error}") from None
 

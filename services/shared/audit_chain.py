@@ -67,6 +67,11 @@ def linked(previous: str, body: str, sealed: str) -> str:
     return hashlib.sha256(f"{previous}{body}{sealed}".encode()).hexdigest()
 
 
+def shipped_line(body: str, sealed: str, sequence: int, link: str) -> str:
+    """Return an event as it is shipped: what is said of its body stands behind the body's last member."""
+    return f'{body[:-1]},"seal":"{sealed}","sequence":{sequence},"link":"{link}"}}'
+
+
 def faults(links: Iterable[Link], key: bytes, *, head: tuple[int, str] | None = None) -> list[str]:
     """Return what is wrong with a chain, from its first event to its last; nothing if it is whole.
 

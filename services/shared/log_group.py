@@ -120,3 +120,16 @@ def _first_batch(waiting: Sequence[Event]) -> list[Event]:
             break
         batch.append((at, line))
     return batch
+
+
+def log_group(name: str | None, region: str | None) -> LogGroup | None:
+    """Return the log group of that name, where one is named."""
+    if name is None:
+        return None
+    import boto3
+    from botocore.config import Config
+
+    bounded = Config(
+        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+    )
+    return LogGroup(boto3.client("logs", region_name=region, config=bounded), name)

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from blueprint import program
-from blueprint.graph import Graph
 from components.data_api import AUDIENCE, DATABASE_CA_FILE, DATABASE_USER
-from components.pods import TOKENS, USER_ID
-from services.data_api.settings import BY_NAME, SettingsError, read
+from components.pods import USER_ID
+from services.data_api.settings import BY_NAME, read
+from services.shared.settings import SettingsError
 from stacks.parts.cluster import DATA_API_PORT
+from tests.stacks.pods import environment, pod, prod, tokens
 
 SERVICE = Path(__file__).parents[2] / "services" / "data_api"
-
-
-@cache
-def prod() -> Graph:
-    return program.run("prod")
-
-
-def pod(app: str) -> dict[str, Any]:
-    """Return the specification of an app's pods."""
-    for each in prod().resources:
-        if each.type.endswith((":Deployment", ":CronJob")) and each.inputs["metadata"]["name"] == app:
-            spec: dict[str, Any] = each.inputs["spec"]
-            job = spec.get("jobTemplate", {}).get("spec", spec)
-            found: dict[str, Any] = job["template"]["spec"]
-            return found
-    raise AssertionError(f"nothing runs as {app}")
-
-
-def environment(app: str) -> dict[str, str]:
-    (container,) = pod(app)["containers"]
-    return {each["name"]: str(each["value"]) for each in container["env"]}
-
-
-def tokens(app: str) -> dict[str, dict[str, Any]]:
-    """Return the tokens of a pod by the file that they are in."""
-    (volume,) = [each for each in pod(app)["volumes"] if each["name"] == "tokens"]
-    (mount,) = [each for each in pod(app)["containers"][0]["volumeMounts"] if each["name"] == "tokens"]
-    assert mount == {"name": "tokens", "mountPath": TOKENS, "readOnly": True}
-    sources = [
-        each["serviceAccountToken"]
-        for each in volume["projected"]["sources"]
-        if len(each) == 1 and "serviceAccountToken" in each
-    ]
-    return {f"{TOKENS}/{source['path']}": source for source in sources}
 
 
 def test_the_service_reads_everything_that_the_component_passes() -> None:
@@ -88,10 +52,6 @@ def test_the_service_shows_the_api_server_a_token_that_is_good_for_nobody_else()
 def test_callers_have_a_token_for_the_data_api_and_for_nobody_else(app: str) -> None:
     file = environment(app)["DATA_API_TOKEN_FILE"]
     assert tokens(app) == {file: {"path": AUDIENCE, "audience": AUDIENCE, "expirationSeconds": 3600}}
-
-
-def test_the_gateway_has_no_token_for_the_data_api() -> None:
-    assert not [each for each in pod("gateway")["volumes"] if each["name"] == "tokens"]
 
 
 def test_the_image_has_what_the_component_names() -> None:

@@ -21,13 +21,14 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from services.data_api.app import create
-from services.data_api.client import DataApiClient
 from services.data_api.database import verify_full
 from services.data_api.declarations import load
-from services.data_api.local import Issuer, admin, environment
+from services.data_api.local import admin, environment
 from services.data_api.migrate import migrate
-from services.data_api.postgres import Postgres, certificates, free_port
-from services.data_api.settings import Limits, Settings, read
+from services.data_api.postgres import Postgres
+from services.data_api.settings import AUDIENCE, Limits, Settings, read
+from services.shared.data_client import DataApiClient
+from services.shared.local import Issuer, certificates, free_port
 
 ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
 SMALL = 1500
@@ -183,7 +184,7 @@ def main() -> None:
         processes = []
         try:
             asyncio.run(fill(server, folder / "datasets"))
-            issuer = Issuer(folder)
+            issuer = Issuer(folder, AUDIENCE)
             certificate, key = certificates(folder / "service-ca.pem")
             (folder / "service.pem").write_bytes(certificate + key)
             context = ssl.create_default_context(cafile=folder / "service-ca.pem")

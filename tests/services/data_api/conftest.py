@@ -8,21 +8,20 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
 from services.data_api.declarations import load
-from services.data_api.local import Issuer, admin, environment, prepare
-from services.data_api.postgres import Postgres, certificates, free_port
-from services.data_api.settings import HERE
-
-T = TypeVar("T")
+from services.data_api.local import admin, environment, prepare
+from services.data_api.postgres import Postgres
+from services.data_api.settings import AUDIENCE, HERE
+from services.shared.local import Issuer, certificates, free_port
+from tests.services.support import until
 
 
 @dataclass
@@ -96,21 +95,6 @@ class World:
         self.process.wait(30)
 
 
-def until(true: Callable[[], bool], *, seconds: float = 30) -> None:
-    """Wait for something that must come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-
-
-def run(work: Awaitable[T]) -> T:
-    async def inner() -> T:
-        return await work
-
-    return asyncio.run(inner())
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with tempfile.TemporaryDirectory() as name:
@@ -119,7 +103,7 @@ def world() -> Iterator[World]:
         (folder / "database").mkdir()
         server = Postgres(folder / "database")
         server.start()
-        issuer, port = Issuer(folder), free_port()
+        issuer, port = Issuer(folder, AUDIENCE), free_port()
         certificate, key = certificates(folder / "service-ca.pem")
         (folder / "service.pem").write_bytes(certificate + key)
         settings = environment(server, issuer, folder) | {

@@ -16,7 +16,8 @@ import pytest
 from services.data_api.audit import KEY_PURPOSE
 from services.shared.audit_chain import GENESIS, Link, Sealer, faults, linked, missing_from, seal
 from services.shared.keys import derived
-from tests.services.data_api.conftest import World, until
+from tests.services.data_api.conftest import World
+from tests.services.support import until
 
 KEY = b"k" * 32
 ROOT = Path(__file__).parents[3]

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from services.data_api.database import Database
-from services.data_api.postgres import certificates
 from services.data_api.settings import read
+from services.shared.local import certificates
 from services.shared.problems import Problem
-from tests.services.data_api.conftest import World, until
+from tests.services.data_api.conftest import World
+from tests.services.support import until
 
 
 def test_a_database_that_is_killed_under_load_is_found_again(

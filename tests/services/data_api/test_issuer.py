@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from services.data_api.issuer import keys_of
-from services.data_api.postgres import certificates
-from services.data_api.settings import SettingsError, read
-from tests.services.data_api.conftest import run
+from services.data_api.settings import read
+from services.shared.issuer import keys_of
+from services.shared.local import certificates
+from services.shared.settings import SettingsError
+from tests.services.support import run
 
 NEEDED = {"DATABASE_HOST": "db", "CALLER_ISSUER": "https://issuer.example"}
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from services.data_api.limits import Buckets, Patience, Places
-from services.data_api.settings import Limits, SettingsError, read
+from services.data_api.settings import read
+from services.shared.limits import Buckets, Patience, Places
 from services.shared.problems import Problem
+from services.shared.settings import SettingsError
 from tests.services.data_api.conftest import World
 
 
@@ -74,14 +75,32 @@ async def accepts(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_a_body_that_comes_in_drops_is_408() -> None:
-    patience = Patience(accepts, Limits(slow_client_seconds=0.2))
+    patience = Patience(accepts, body_bytes=100, slow_client_seconds=0.2)
     assert asyncio.run(sent_through(patience, [b"a"] * 50, pause=0.05)) == 408
     assert asyncio.run(sent_through(patience, [b"a"])) == 200
 
 
 def test_a_body_whose_length_is_not_told_is_counted() -> None:
-    patience = Patience(accepts, Limits(body_bytes=10))
+    patience = Patience(accepts, body_bytes=10, slow_client_seconds=20)
     assert asyncio.run(sent_through(patience, [b"aaaaaa", b"aaaaaa"])) == 413
+
+
+def test_a_client_that_leaves_before_its_body_came_is_not_served() -> None:
+    served = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(await receive())
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        served.append(message)
+
+    asyncio.run(
+        Patience(app, body_bytes=100, slow_client_seconds=5)({"type": "http", "headers": []}, receive, send)
+    )
+    assert not served
 
 
 def test_a_client_that_does_not_read_is_left() -> None:
@@ -89,7 +108,7 @@ def test_a_client_that_does_not_read_is_left() -> None:
         await asyncio.sleep(60)
 
     async def story() -> None:
-        patience = Patience(accepts, Limits(slow_client_seconds=0.1))
+        patience = Patience(accepts, body_bytes=100, slow_client_seconds=0.1)
 
         async def receive() -> Any:
             return {"type": "http.request", "body": b"", "more_body": False}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shlex
 import signal
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from services.data_api.postgres import free_port
-from tests.services.data_api.conftest import until
+from services.shared.local import free_port
+from tests.services.support import curl, until
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +35,6 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[list[str]
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
-
-
-def curl(words: list[str]) -> httpx.Response:
-    """Do what curl does with these words."""
-    options = dict(itertools.pairwise(words))
-    address = next(word for word in words if word.startswith("https://"))
-    name, _, value = options["-H"].partition(": ")
-    headers = {name: value}
-    more: dict[str, Any] = {}
-    if "--json" in options:
-        # As curl's manual has it: Content-Type and Accept are application/json.
-        headers |= {"Content-Type": "application/json", "Accept": "application/json"}
-        more["content"] = options["--json"]
-    trusted = ssl.create_default_context(cafile=Path(options["--cacert"]))
-    with httpx.Client(verify=trusted, timeout=30) as client:
-        return client.request("POST" if more else "GET", address, headers=headers, **more)
 
 
 def test_every_line_that_is_printed_works(printed: list[list[str]]) -> None:

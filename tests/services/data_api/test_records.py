@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pytest
 
-from services.data_api.client import DataApiClient
+from services.shared.data_client import DataApiClient
 from tests.services.data_api.conftest import World
 
 PATH = "/v1/datasets/breast_cancer/records"

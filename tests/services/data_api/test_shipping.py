@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +20,8 @@ from moto import mock_aws
 from services.data_api.audit import Audit
 from services.shared.log_group import LONGEST_WAIT_SECONDS, MOST_WAITING, Full, LogGroup
 from services.shared.problems import Problem
-from tests.services.data_api.conftest import run, until
+from services.shared.shipping import Shipping
+from tests.services.support import run, until
 
 GROUP = "/secure-ml-platform-dev/data-api/audit"
 
@@ -182,3 +186,49 @@ def test_while_too_much_waits_for_the_log_group_nothing_is_served(tmp_path: Path
     assert not kept.bodies
     client.away = False
     shipped.close(10)
+
+
+def test_lines_stay_whole_and_in_order_while_a_pipe_is_full_and_writers_leave() -> None:
+    into, out = os.pipe()
+    read: list[bytes] = []
+
+    def reader() -> None:
+        time.sleep(0.1)
+        while piece := os.read(into, 65_536):
+            read.append(piece)
+
+    async def story() -> None:
+        shipping = Shipping(out)
+        waiting = [
+            asyncio.create_task(shipping.ship([f"{number:03d}" + "x" * 3000])) for number in range(100)
+        ]
+        await asyncio.sleep(0.05)
+        for task in waiting[::2]:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await shipping.ship(["100"])
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    run(story())
+    os.close(out)
+    thread.join()
+    os.close(into)
+    assert [line[:3] for line in b"".join(read).decode().splitlines()] == [f"{n:03d}" for n in range(101)]
+
+
+def test_a_line_that_could_not_be_written_goes_first_the_next_time(tmp_path: Path) -> None:
+    into, out = os.pipe()
+    os.close(into)
+
+    async def story() -> None:
+        shipping = Shipping(out)
+        with pytest.raises(OSError, match="Broken pipe"):
+            await shipping.ship(["one"])
+        with (tmp_path / "log").open("wb") as log:
+            os.dup2(log.fileno(), out)
+        await shipping.ship(["two"])
+
+    run(story())
+    os.close(out)
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"

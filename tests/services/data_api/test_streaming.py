@@ -14,7 +14,7 @@ import pytest
 
 from services.data_api import streaming
 from services.data_api.streaming import BLOCK_ROWS, Read, Reader
-from tests.services.data_api.conftest import run
+from tests.services.support import run
 
 
 class Row(list[int]):

@@ -16,10 +16,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from services.data_api.local import ISSUER
+from services.shared.local import ISSUER
 from services.shared.problems import Problem
 from services.shared.tokens import KeySet, TokenVerifier
-from tests.services.data_api.conftest import World, run
+from tests.services.data_api.conftest import World
+from tests.services.support import run
 
 
 def encoded(part: Any) -> str:

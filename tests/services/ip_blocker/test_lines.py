@@ -56,6 +56,7 @@ def requested(**changes: Any) -> str:
         changed(timestamp="now"),
         changed(timestamp=True),
         changed(timestamp=1e300),
+        changed(timestamp=10**400),
         changed(action={}),
         requested(clientIp=7),
         requested(clientIp=None),

@@ -8,6 +8,7 @@ import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -102,6 +103,23 @@ def line(address: str, number: int, *, minute: int = MINUTE, **changes: Any) -> 
         "action": "BLOCK",
         "terminatingRuleId": "rate",
         "httpRequest": request,
+        **changes,
+    }
+    return {"id": str(number), "message": json.dumps(body)}
+
+
+def suspicion(address: str, number: int, *, minute: int = MINUTE, **changes: Any) -> Event:
+    """Return a log event of the gateway: somebody at this address may be copying a model."""
+    body = {
+        "service": "gateway",
+        "event": "extraction-suspected",
+        "request_id": f"{address}-{minute}-{number}",
+        "principal": f"ward/client-{number}",
+        "source_address": address,
+        "model": "digits",
+        "time": datetime.fromtimestamp(minute * 60, UTC).isoformat(),
+        "writer": "5f0c",
+        "number": number,
         **changes,
     }
     return {"id": str(number), "message": json.dumps(body)}

@@ -8,10 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.data_api.settings import Limits
 from services.shared.problems import Problem, problem_response
 
 MOST_KEPT = 10_000
@@ -78,12 +77,41 @@ class Places:
                 del self._taken[who]
 
 
+async def whole_body(receive: Receive, *, most: int, seconds: float) -> bytes:
+    """Return a request's body, of ``most`` bytes at most, once it has come.
+
+    Raises:
+        Problem: 413, it is larger; 408, it did not come within so many seconds.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                if len(body) > most:
+                    raise Problem(413, "too-large", "The request's body is too large.", headers=_CLOSE)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise Problem(408, "too-slow", "The request's body came too slowly.", headers=_CLOSE) from None
+
+
 class Patience:
     """Refuses bodies that are too large or too slow, and leaves clients that do not read (ASGI middleware)."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        """Wrap an app."""
-        self._app, self._limits = app, limits
+    def __init__(self, app: ASGIApp, *, slow_client_seconds: float, body_bytes: int | None) -> None:
+        """Wrap an app.
+
+        Args:
+            app: The app.
+            slow_client_seconds: How long a client may take to send its body, or to read a piece of the answer.
+            body_bytes: How large the body of a request may be; None where the app reads it by itself, with
+                ``whole_body``, once it knows who calls.
+        """
+        self._app, self._seconds, self._body_bytes = app, slow_client_seconds, body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass messages on, counted and timed."""
@@ -91,35 +119,29 @@ class Patience:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._body(receive)
+            given = receive if self._body_bytes is None else await self._received(receive, self._body_bytes)
         except Problem as problem:
             await problem_response(Request(scope), problem)(scope, receive, send)
             return
+        except ClientDisconnect:
+            return
+
+        async def limited_send(message: Message) -> None:
+            # uvicorn waits here while the client does not read.
+            async with asyncio.timeout(self._seconds):
+                await send(message)
+
+        await self._app(scope, given, limited_send)
+
+    async def _received(self, receive: Receive, most: int) -> Receive:
+        body = await whole_body(receive, most=most, seconds=self._seconds)
         replayed = False
 
-        async def whole_body() -> Message:
+        async def again() -> Message:
             nonlocal replayed
             if replayed:
                 return await receive()
             replayed = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def limited_send(message: Message) -> None:
-            # uvicorn waits here while the client does not read.
-            await asyncio.wait_for(send(message), self._limits.slow_client_seconds)
-
-        await self._app(scope, whole_body, limited_send)
-
-    async def _body(self, receive: Receive) -> bytes:
-        body = b""
-        try:
-            async with asyncio.timeout(self._limits.slow_client_seconds):
-                while True:
-                    message = await receive()
-                    body += bytes(message.get("body", b""))
-                    if len(body) > self._limits.body_bytes:
-                        raise Problem(413, "too-large", "The request's body is too large.", headers=_CLOSE)
-                    if not message.get("more_body", False):
-                        return body
-        except TimeoutError:
-            raise Problem(408, "too-slow", "The request's body came too slowly.", headers=_CLOSE) from None
+        return again

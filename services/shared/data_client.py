@@ -12,16 +12,18 @@ import pyarrow as pa
 
 ARROW = "application/vnd.apache.arrow.stream"
 
+BUDGET_EXHAUSTED = "budget-exhausted"
+
 _AGAIN = {408, 429, 502, 503, 504}
 
 
 class DataApiError(Exception):
     """The service refused; the message is its problem's detail."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        """Keep the status."""
+    def __init__(self, status: int, detail: str, kind: str = "") -> None:
+        """Keep the status, and the problem's kind where there is one."""
         super().__init__(f"{status}: {detail}")
-        self.status = status
+        self.status, self.kind = status, kind
 
 
 class DataApiClient:
@@ -55,6 +57,24 @@ class DataApiClient:
         )
         _refused(response)
         return dict(response.json())
+
+    def release(self, dataset: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Charge a model that is about to be trained. It may be asked again: the same release is charged once.
+
+        Raises:
+            DataApiError: the service refused (``BUDGET_EXHAUSTED``: the budget does not cover it), or did not come back.
+        """
+        tries = 0
+        while True:
+            try:
+                return self._json("POST", f"/v1/datasets/{dataset}/releases", asked)
+            except DataApiError as error:
+                # A budget that does not cover it will not cover it in a second.
+                if error.status not in _AGAIN or error.kind == BUDGET_EXHAUSTED:
+                    raise
+                tries = self._wait(tries, error)
+            except httpx.TransportError as error:
+                tries = self._wait(tries, error)
 
     def batches(
         self,
@@ -124,10 +144,11 @@ class DataApiClient:
 def _refused(response: httpx.Response) -> None:
     if response.status_code != 200:
         try:
-            detail = str(response.json()["detail"])
+            said = response.json()
+            detail, kind = str(said["detail"]), str(said["type"]).removeprefix("urn:problem:")
         except (ValueError, KeyError, TypeError):
-            detail = "no problem details"
-        raise DataApiError(response.status_code, detail)
+            detail, kind = "no problem details", ""
+        raise DataApiError(response.status_code, detail, kind)
 
 
 class _Body:

@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 
-from services.data_api.settings import Settings
+from services.shared.settings import ServiceSettings
 from services.shared.tokens import FetchKeys
 
 SECONDS = 3.0
 
 
-def keys_of(settings: Settings) -> FetchKeys:
+def keys_of(settings: ServiceSettings) -> FetchKeys:
     """Return how to get the issuer's JWK set."""
 
     async def fetch() -> Mapping[str, Any]:
@@ -34,7 +34,7 @@ def keys_of(settings: Settings) -> FetchKeys:
     return fetch
 
 
-def _shown(settings: Settings) -> dict[str, str]:
+def _shown(settings: ServiceSettings) -> dict[str, str]:
     """Return what the service shows where the keys are; read each time, since the cluster renews it."""
     if settings.caller_keys_token_file is None:
         return {}

@@ -1,0 +1,1 @@
+"""The attacks, one a module, each with the paper that it comes from."""

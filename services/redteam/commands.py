@@ -1,0 +1,154 @@
+"""The two commands: run an attack on a candidate, and release what withstood."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import torch
+
+from services.modelchain import keys, signing, strict_json
+from services.modelchain.errors import ModelError, Unreadable
+from services.modelchain.folder import Candidate
+from services.modelchain.keys import Signer, Verifier
+from services.modelchain.schema import Verdict
+from services.redteam import data, judgement, page, subject, terminal, thresholds, verdicts
+from services.redteam.errors import FAILED, PASSED, RedTeamError, Unfit
+from services.redteam.judgement import Done, Watch
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Attack a candidate; return the exit code.
+
+    Raises:
+        RedTeamError: something is wrong, and there is no verdict.
+    """
+    own, trainer = _signer(asked), _verifier(asked)
+    read = thresholds.read(asked.thresholds)
+    _absent(asked.out)
+    candidate = _genuine(asked.candidate, trainer)
+    if own.verifier.fingerprint == trainer.fingerprint:
+        raise RedTeamError("the trainer's key and the red team's are one; nobody judges their own model")
+    with _quiet():
+        model = subject.opened(candidate)
+        examples = data.read(asked.data, candidate.schema)
+        found = _judged(model, examples, read, asked)
+    verdict = judgement.verdict(candidate, found, read)
+    verdicts.write(asked.out, verdict, page.written(candidate, verdict, found, examples), own)
+    if asked.junit:
+        _junit(asked.junit, verdict, found)
+    if asked.format == "json":
+        sys.stdout.write(strict_json.written(verdict).decode())
+    else:
+        terminal.report(verdict, found, str(asked.out))
+    sys.stdout.flush()
+    return PASSED if verdict.passed else FAILED
+
+
+def promote(asked: argparse.Namespace) -> int:
+    """Release a candidate; return the exit code.
+
+    Raises:
+        RedTeamError: it is not released.
+    """
+    verdict = verdicts.promote(
+        asked.candidate,
+        asked.verdict,
+        thresholds_digest=thresholds.read(asked.thresholds).digest,
+        into=asked.into,
+        trainer=_verifier(asked),
+        own=_signer(asked),
+    )
+    sys.stdout.write(
+        f"released: {verdict.model} {verdict.version} into {asked.into}, until {verdict.holds_until.isoformat()}\n"
+    )
+    sys.stdout.flush()
+    return PASSED
+
+
+def _judged(
+    model: subject.TensorModel | subject.TextModel,
+    examples: data.Examples,
+    read: thresholds.Read,
+    asked: argparse.Namespace,
+) -> list[Done]:
+    count = len(judgement.plan(model, examples, read, asked.seed))
+    with terminal.Watched(count) as watched:
+        watch: Watch = watched
+        return judgement.judge(model, examples, read, seed=asked.seed, watch=watch)
+
+
+def _genuine(path: Path, trainer: Verifier) -> Candidate:
+    try:
+        return signing.verify_candidate(path, trainer)
+    except Unreadable as error:
+        raise RedTeamError(str(error)) from None
+    except ModelError as error:
+        raise Unfit(f"{path}: {error}") from None
+
+
+def _absent(path: Path) -> None:
+    # Said now rather than after the attacks.
+    if os.path.lexists(path):
+        raise RedTeamError(f"{path}: is already there, and nothing is overwritten")
+
+
+def _signer(asked: argparse.Namespace) -> Signer:
+    try:
+        return keys.kms_signer(asked.kms, _region(asked.kms)) if asked.kms else keys.file_signer(asked.key)
+    except ModelError as error:
+        raise RedTeamError(str(error)) from None
+
+
+def _verifier(asked: argparse.Namespace) -> Verifier:
+    try:
+        if asked.trainer_kms:
+            return keys.kms_verifier(asked.trainer_kms, _region(asked.trainer_kms))
+        return keys.file_verifier(asked.trainer_key)
+    except ModelError as error:
+        raise RedTeamError(str(error)) from None
+
+
+def _region(arn: str) -> str:
+    return (arn.split(":") + [""] * 4)[3]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' own remarks off the terminal, and torch from taking turns that change sums."""
+    torch.set_num_threads(1)
+    logging.getLogger("art").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _junit(path: Path, verdict: Verdict, found: list[Done]) -> None:
+    suites = ElementTree.Element("testsuites", name=f"{verdict.model} {verdict.version}")
+    for done in found:
+        failures = sum(not each.check.passed for each in done.result.measured)
+        suite = ElementTree.SubElement(
+            suites,
+            "testsuite",
+            name=done.attack.name,
+            tests=str(len(done.result.measured)),
+            failures=str(failures),
+            time=f"{done.seconds:.3f}",
+        )
+        for each in done.result.measured:
+            case = ElementTree.SubElement(suite, "testcase", classname=done.attack.name, name=each.check.name)
+            if not each.check.passed:
+                side = "at least" if each.least else "at most"
+                said = f"found {each.check.value:.4g}, {side} {each.check.threshold:.4g} is asked; {each.check.about}"
+                ElementTree.SubElement(case, "failure", message=said)
+    try:
+        ElementTree.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise RedTeamError(f"{path}: cannot be written: {error.strerror}") from None
