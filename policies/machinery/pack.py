@@ -67,7 +67,7 @@ def _resource_policies(controls: Sequence[Control], waivers: Waivers) -> list[Po
             by_type.setdefault(type_, []).append(control)
 
     def judge(args: ResourceValidationArgs) -> Judged:
-        resource = _seen(args, args.get_config())
+        resource = subject_of(args, args.get_config())
         matching = [*by_type.get("", ()), *by_type.get(resource.type, ())]
         return [
             (control, outcome, waivers.over(control, outcome, resource.urn))
@@ -95,7 +95,7 @@ def _resource_policies(controls: Sequence[Control], waivers: Waivers) -> list[Po
 
 def _stack_policies(controls: Sequence[Control], waivers: Waivers) -> list[Policy]:
     def judge(args: StackValidationArgs) -> Judged:
-        stack = Stack([_seen(resource, args.get_config()) for resource in args.resources])
+        stack = Stack([subject_of(resource, args.get_config()) for resource in args.resources])
         root = root_of(stack)
         found: Judged = [
             (control, outcome, waivers.over(control, outcome, outcome.urn or root))
@@ -157,24 +157,22 @@ def _report(
     severity: Severity | None,
     report: Callable[[str, str], None],
 ) -> None:
-    """Report the outcome if it belongs to the policy of this severity (``None`` takes the notes).
-
-    The wording is a contract: the workbench reads it back (``blueprint/verdict.py``).
-    """
-    if severity is None and (note := _note(control, outcome, waiver)):
-        report(note, outcome.urn)
-    elif isinstance(outcome, Violation) and waiver is None and control.severity is severity:
-        report(f"{control.id} {severity.value}: {_sentence(outcome)}\n  Fix: {control.remedy}", outcome.urn)
+    """Report the outcome if it belongs to the policy of this severity (``None`` takes the notes)."""
+    noted = isinstance(outcome, Undecided) or waiver is not None
+    if noted if severity is None else (not noted and control.severity is severity):
+        report(wording(control, outcome, waiver), outcome.urn)
 
 
-def _note(control: Control, outcome: Outcome, waiver: Waiver | None) -> str:
+def wording(control: Control, outcome: Outcome, waiver: Waiver | None = None) -> str:
+    """Return what is said of an outcome. It is a contract: the workbench reads it back (``blueprint/verdict.py``)."""
     if isinstance(outcome, Undecided):
         return f"{control.id} undecided: {_one_line(outcome.path)} is not known yet"
+    known = f"{control.id} {control.severity.value}"
     if waiver is None:
-        return ""
+        return f"{known}: {_sentence(outcome)}\n  Fix: {control.remedy}"
     return (
-        f"{control.id} {control.severity.value} waived until {waiver.expiry.isoformat()} by {waiver.owner}: "
-        f"{_sentence(outcome)}\n  Why: {waiver.reason}\n  Fix: {control.remedy}"
+        f"{known} waived until {waiver.expiry.isoformat()} by {waiver.owner}: {_sentence(outcome)}\n"
+        f"  Why: {waiver.reason}\n  Fix: {control.remedy}"
     )
 
 
@@ -206,7 +204,7 @@ class _Memo(Generic[Args]):
         return last[2]
 
 
-def _seen(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
+def subject_of(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
     """Return what the SDK shows, as a subject of controls."""
     value = plain(args.props)
     provider = plain(args.provider.props) if args.provider else {}
