@@ -210,30 +210,29 @@ def _text(value: Any) -> str:
 
 
 def show(roles: Sequence[Role], console: Console) -> None:
-    """Print one row for each statement of each role."""
-    table = Table(title_justify="left", show_lines=True)
-    for column, ratio in (("Role", 3), ("May", 4), ("On", 4), ("If", 3)):
-        table.add_column(column, ratio=ratio, overflow="fold")
+    """Print a table for each role: one row for each statement, and who becomes it above."""
     for role in roles:
-        who = Text("\n".join([role.name, *_who(role)]))
-        for statement in role.rights:
-            does = (
-                f"all but {', '.join(statement.but_actions)}"
-                if statement.but_actions
-                else "\n".join(statement.actions)
-            )
-            refused = "" if statement.allows else "never: "
-            table.add_row(
-                who, Text(refused + does), _lines(statement.resources), _lines(statement.conditions)
-            )
-            who = Text("")
-        for arn in role.managed:
-            table.add_row(who, Text(f"what {arn.rpartition('/')[2]} allows"), Text(""), Text(""))
-            who = Text("")
-        if not role.rights and not role.managed:
-            table.add_row(who, Text("nothing"), Text(""), Text(""))
-    console.print(table)
+        console.print(_table(role))
+        console.print()
     console.print(totals(roles), soft_wrap=True)
+
+
+def _table(role: Role) -> Table:
+    who = "\n".join((role.name, *_who(role)))
+    table = Table(title=Text(who), title_justify="left", title_style="", show_lines=True, expand=True)
+    for column, ratio in (("May", 2), ("On", 3), ("If", 2)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for statement in role.rights:
+        actions = (
+            [f"all but {', '.join(statement.but_actions)}"] if statement.but_actions else statement.actions
+        )
+        refused = [] if statement.allows else ["never:"]
+        table.add_row(_lines([*refused, *actions]), _lines(statement.resources), _lines(statement.conditions))
+    for arn in role.managed:
+        table.add_row(Text(f"what {arn.rpartition('/')[2]} allows"), Text(""), Text(""))
+    if not role.rights and not role.managed:
+        table.add_row(Text("nothing"), Text(""), Text(""))
+    return table
 
 
 def totals(roles: Iterable[Role]) -> str:
