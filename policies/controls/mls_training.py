@@ -14,6 +14,7 @@ from machinery.manifests import Manifest, objects
 from machinery.models import READS, WRITES, arn_of
 from machinery.stack import Stack
 from machinery.subject import Outcome, Outcomes, Resource, Violation
+from machinery.values import UNKNOWN
 from machinery.workloads import (
     CLOUD_TYPES,
     MOST_CHARACTERS,
@@ -338,11 +339,19 @@ def _loads_safely(workload: Workload) -> Outcomes:
         yield workload.violation("", "lets a model run code when it is loaded")
     if workload.after(_FORMAT_FLAG).lower() in _PICKLES:
         yield workload.violation("", "loads models in a format that runs code")
-    texts = [variable.text for variable in workload.variables if "MODEL" in variable.name.upper()]
+    files = [variable for variable in workload.variables if _FILE.fullmatch(variable.name)]
+    texts = [variable.text for variable in files]
+    for variable in files:
+        if variable.value is UNKNOWN and variable.name.upper().endswith(_WHERE):
+            yield workload.undecided(variable.path)
     if any(_PICKLED.fullmatch(text) for text in (*texts, *workload.words)):
         yield workload.violation("", "loads a pickle, which runs whatever is in it")
     if any(_CODE.search(line[:MOST_CHARACTERS]) for line in workload.lines):
         yield workload.violation("", "fetches or loads code when it starts")
+
+
+_WHERE = ("FILE", "PATH", "URI", "URL")
+_FILE = re.compile(r"\w{0,120}MODEL\w{0,120}", re.IGNORECASE)
 
 
 def _is_set(workload: Workload, flag: re.Pattern[str]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from machinery.manifests import mapping
 from machinery.pods import Pod
 from machinery.stack import Stack
-from machinery.subject import Resource, UnknownReference
+from machinery.subject import Resource, UnknownReference, UnknownSwitch
 from machinery.values import UNKNOWN
 from machinery.workloads import MODEL, Variable, Workload
 
@@ -170,9 +170,7 @@ def _federates(workload: Workload) -> bool:
 
 def _called(workload: Workload, pattern: re.Pattern[str]) -> bool:
     """Say whether a label, a name, an image or a program that is started is called so."""
-    if _labelled(workload, pattern) or any(
-        pattern.fullmatch(str(workload.labels.get(key, ""))) for key in _NAMES
-    ):
+    if _labelled(workload, pattern) or any(pattern.fullmatch(_label(workload, key)) for key in _NAMES):
         return True
     started = (
         word.rpartition("/")[2].removesuffix(".py").rpartition(".")[2]
@@ -201,7 +199,19 @@ _FIRST_WORDS = 4
 
 
 def _labelled(workload: Workload, pattern: re.Pattern[str]) -> bool:
-    return any(pattern.fullmatch(str(workload.labels.get(key, ""))) for key in _LABELS)
+    return any(pattern.fullmatch(_label(workload, key)) for key in _LABELS)
+
+
+def _label(workload: Workload, key: str) -> str:
+    """Return a label.
+
+    Raises:
+        UnknownSwitch: it is unknown.
+    """
+    found = workload.labels.get(key)
+    if found is UNKNOWN:
+        raise UnknownSwitch(f"{workload.at.path} {key}".strip())
+    return "" if found is None else str(found)
 
 
 def _repository(image: str) -> str:

@@ -61,8 +61,15 @@ class Node:
     path: str = ""
 
     def switch(self, path: str, absent: Any = None) -> Any:
-        """Return the literal at ``path`` (dots and ``[n]``), ``absent`` where it is missing or null."""
-        return self._read(path, absent, UnknownSwitch)
+        """Return the literal at ``path`` (dots and ``[n]``), ``absent`` where it is missing or null.
+
+        Raises:
+            UnknownSwitch: it is unknown, or a list that something unknown stands in.
+        """
+        found = self._read(path, absent, UnknownSwitch)
+        if isinstance(found, list) and any(member is UNKNOWN for member in found):
+            raise UnknownSwitch(self._at(path))
+        return found
 
     def reference(self, path: str, absent: Any = None) -> Any:
         """Return the reference at ``path``, ``absent`` where it is missing or null."""

@@ -241,7 +241,12 @@ def _of_pod(pod: Pod, containers: list[Container], stack: Stack | None) -> Workl
         resource=pod.manifest,
         at=pod.spec,
         variables=tuple(variable for each, _ in told for variable in each),
-        words=tuple(word for c in containers for place in _COMMANDS for word in _words(c.reference(place))),
+        words=tuple(
+            word
+            for c in containers
+            for place in _COMMANDS
+            for word in _words(c.reference(place), f"{c.path}.{place}")
+        ),
         lines=tuple(_line(c, _COMMANDS) for c in containers),
         images=tuple(map(_image, containers)),
         labels=pod.labels,
@@ -318,16 +323,26 @@ _COMMANDS, _ENTRIES = ("command", "args"), ("entryPoint", "command")
 
 
 def _line(container: Node, places: tuple[str, ...]) -> str:
-    found_ = [container.reference(place, absent=[]) for place in places]
-    members = [member for value in found_ for member in (value if isinstance(value, list) else [value])]
-    return " ".join(member for member in members if isinstance(member, str))
+    return " ".join(text for place in places for text in _given(container.reference(place), place))
 
 
-def _words(value: Any) -> list[str]:
+def _words(value: Any, place: str = "") -> list[str]:
     """Return the words of a command, ``--key=value`` as two."""
+    return [
+        word for text in _given(value, place) for word in re.split(r"[\s=]+", text[:MOST_CHARACTERS]) if word
+    ]
+
+
+def _given(value: Any, place: str) -> list[str]:
+    """Return the texts of a command.
+
+    Raises:
+        UnknownReference: one of them is unknown.
+    """
     members = value if isinstance(value, list) else [] if value is None else [value]
-    texts = [member for member in members if isinstance(member, str)]
-    return [word for text in texts for word in re.split(r"[\s=]+", text[:MOST_CHARACTERS]) if word]
+    if any(member is UNKNOWN for member in members):
+        raise UnknownReference(place)
+    return [member for member in members if isinstance(member, str)]
 
 
 # --- tasks, functions, models ----------------------------------------------------------------------------
@@ -344,7 +359,12 @@ def _tasks(task: Resource, stack: Stack | None) -> Iterator[Workload]:
         resource=task,
         at=Node(task.value),
         variables=tuple(variables),
-        words=tuple(word for c in containers for place in _ENTRIES for word in _words(c.reference(place))),
+        words=tuple(
+            word
+            for c in containers
+            for place in _ENTRIES
+            for word in _words(c.reference(place), f"{c.path}.{place}")
+        ),
         lines=tuple(_line(c, _ENTRIES) for c in containers),
         images=tuple(map(_image, containers)),
         labels=_mapping(task.value, "tags"),
