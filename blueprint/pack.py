@@ -23,7 +23,7 @@ import yaml
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from blueprint.errors import PackFailure
+from blueprint.errors import BadInput, PackFailure
 from blueprint.graph import STACK_TYPE, Graph, Resource
 from blueprint.verdict import Finding, Undecided, Verdict, Violation, Waived, ordered, read_message
 
@@ -81,9 +81,13 @@ class RunningPack:
         """Show every resource to the pack, then the stack as a whole, and return what it found."""
         self._configure(config or {})
         by_urn = graph.by_urn()
-        requests = [_analyze_request(resource, by_urn) for resource in graph.resources]
-        with ThreadPoolExecutor(max_workers=4) as calls:
-            answers = list(calls.map(lambda r: self._call("Analyze", self._stub.Analyze, r), requests))
+        try:
+            requests = [_analyze_request(resource, by_urn) for resource in graph.resources]
+            with ThreadPoolExecutor(max_workers=4) as calls:
+                answers = list(calls.map(lambda r: self._call("Analyze", self._stub.Analyze, r), requests))
+        except (PackFailure, RecursionError):
+            _refuse_what_is_too_deep(graph)
+            raise
         stack = self._call("AnalyzeStack", self._stub.AnalyzeStack, _stack_request(graph, by_urn))
         findings = [
             self._finding(diagnostic, default_urn, by_urn)
@@ -197,6 +201,29 @@ class RunningPack:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._stderr.close()
+
+
+_DEEPEST = 100
+"""Levels that protobuf reads of a message inside a message; a provider's own schemas have about ten."""
+
+
+def _refuse_what_is_too_deep(graph: Graph) -> None:
+    """Say which resource the protocol cannot carry, where that is why the pack failed.
+
+    Raises:
+        BadInput: a property is nested too deeply.
+    """
+    for resource in graph.resources:
+        waiting = [(0, value) for value in (resource.inputs, resource.outputs)]
+        while waiting:
+            depth, value = waiting.pop()
+            if depth > _DEEPEST:
+                raise BadInput(
+                    f"{resource.source or resource.urn}: {resource.name} has a property that is nested more than "
+                    f"{_DEEPEST} levels deep, which no provider takes; nothing was passed"
+                )
+            inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            waiting += [(depth + 1, each) for each in inside]
 
 
 def _root(graph: Graph) -> str:

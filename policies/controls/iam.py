@@ -385,7 +385,7 @@ def services_act_for_us_only(role: Resource) -> Outcomes:
 
 
 # Buckets and keys have controls of their own (STO-02, KEY-03), endpoints of the VPC as well (NET-07).
-_DOORS = {
+DOORS = {
     "aws:backup/vaultPolicy:VaultPolicy": "policy",
     "aws:cloudwatch/eventBusPolicy:EventBusPolicy": "policy",
     "aws:cloudwatch/logDestinationPolicy:LogDestinationPolicy": "accessPolicy",
@@ -418,7 +418,7 @@ _ACCOUNTS = ("account_ids", "accountIds")
     "IAM-15",
     "No topic, queue, secret, image, function or index admits everybody",
     severity=CRITICAL,
-    on=(*_DOORS, _PERMISSION, _LAYER, _DOCUMENT),
+    on=(*DOORS, _PERMISSION, _LAYER, _DOCUMENT),
     remedy="Name the principals, or bind the statement by aws:SourceAccount, aws:SourceArn or aws:PrincipalOrgID.",
     references=References(
         fsbp=["Lambda.1", "SNS.4", "SSM.4"],
@@ -436,7 +436,7 @@ def no_door_stands_open(resource: Resource) -> Outcomes:
         if "all" in shared.lower().split(","):
             yield resource.violation("permissions", "admits everybody")
     else:
-        for statement in statements(resource, _DOORS[resource.type]):
+        for statement in statements(resource, DOORS[resource.type]):
             everybody = statement.everyone or bool(statement.not_principals)
             if statement.allows and everybody and not names_whom(statement):
                 yield resource.violation(statement.path, "admits everybody")

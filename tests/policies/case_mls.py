@@ -455,7 +455,7 @@ def in_front_of_a_task(*kinds: str) -> Program:
             ),
             "https://x",
         )
-        actions = [
+        actions: Any = [
             {
                 "type": kind,
                 **(
