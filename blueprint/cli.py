@@ -33,6 +33,7 @@ examples:
   blueprint controls --framework hipaa       what must hold, and what asks for it
   blueprint roles prod                       who may do what, on what, under which conditions
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
+  blueprint mutate                           make insecure edits of all environments: which go unseen?
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
@@ -165,6 +166,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     manifests.set_defaults(run=_manifests)
 
+    mutate = commands.add_parser(
+        "mutate",
+        parents=[common],
+        help="edit the environments insecurely, thousands of times, and see whether the policies notice",
+        description="Make insecure edits of what the environments would build, one at a time, and have each "
+        "judged by the policies. Ends with status 1 where something survives that nobody explained, or where "
+        "less than 97%% are seen.",
+    )
+    mutate.add_argument(
+        "environments", metavar="ENV", nargs="*", help="dev, staging, prod; all if none is given"
+    )
+    mutate.add_argument(
+        "--sample", metavar="N", type=_count, help="judge only so many of them, chosen at random"
+    )
+    mutate.add_argument("--seed", metavar="N", type=int, default=0, help="chooses another sample (0)")
+    mutate.add_argument("--write", action="store_true", help="put the outcome into docs/mutation.md")
+    mutate.set_defaults(run=_mutate)
+
     rehearse = commands.add_parser(
         "rehearse",
         parents=[common],
@@ -255,6 +274,43 @@ def _manifests(options: argparse.Namespace, errors: Console) -> int:
     else:
         print(f"{options.out}: {len(objects)} objects, and the values of {len(releases)} Helm releases")
     return 0
+
+
+def _mutate(options: argparse.Namespace, errors: Console) -> int:
+    from rich.progress import Progress
+
+    from blueprint.environments import environments
+    from blueprint.graph import canonical_json
+    from blueprint.mutation import run
+
+    if options.write and (options.environments or options.sample):
+        raise BadInput(
+            "--write: the page is about all mutants of all environments; leave ENV and --sample out"
+        )
+    wish = run.Wish(
+        environments=options.environments or environments(), sample=options.sample, seed=options.seed
+    )
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("Judging mutants", total=None)
+        found = run.run(
+            wish,
+            begun=lambda count: progress.update(task, total=count),
+            done=lambda count: progress.advance(task, count),
+        )
+    if options.write:
+        run.write(found, wish.environments)
+    if options.format == "json":
+        print(canonical_json(run.as_json_value(found)))
+    else:
+        run.show(found, Console(highlight=False))
+    return 0 if found.passed else 1
+
+
+def _count(text: str) -> int:
+    """Return a number of mutants; argparse prints the message and ends with status 2."""
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError("write a whole number, 1 or more")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -131,17 +131,17 @@ def _resource(given: Json, properties: Json, stack: Mapping[str, Json]) -> Resou
 
 
 def _proxy(properties: Json) -> Mapping[str, Any]:
-    return unknown_checking_proxy(deserialize_properties(properties))  # type: ignore[no-any-return]
+    return unknown_checking_proxy(deserialize_properties(properties))
 
 
 def _options(given: Json) -> PolicyResourceOptions:
     timeouts = PolicyCustomTimeouts(0, 0, 0)
-    return PolicyResourceOptions(given["protect"], [], None, None, timeouts, [], given["parent"])
+    return PolicyResourceOptions(given["protect"], [], None, [], timeouts, [], given["parent"])
 
 
 def _named(urn: str) -> PolicyResource:
     """Return a stand-in for a resource that another one depends on: only its URN is ever read."""
-    nothing = PolicyResourceOptions(False, [], None, None, PolicyCustomTimeouts(0, 0, 0), [], "")
+    nothing = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], "")
     return PolicyResource("", {}, urn, "", nothing, None, None, [], {})
 
 

@@ -296,7 +296,7 @@ BESIDE: Mapping[str, tuple[Beside, ...]] = {
         (
             "a second database in clear and in public",
             "aws:rds/instance:Instance",
-            lambda database: {
+            lambda _: {
                 "engine": "postgres",
                 "instanceClass": "db.t4g.micro",
                 "allocatedStorage": 20,

@@ -48,7 +48,7 @@ class Judge:
 
     def __enter__(self) -> Judge:
         self._stderr = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter on our own folder
+        self._process = subprocess.Popen(
             [sys.executable, "-u", "-m", "edits"],
             cwd=self._folder,
             stdin=subprocess.PIPE,

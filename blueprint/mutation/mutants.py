@@ -22,7 +22,9 @@ def mutants(environment: str, graph: Graph) -> Iterator[Mutant]:
                     operator=operator.name,
                     subject=resource,
                     edit=edit,
-                    families=operator.families | home(resource.type),
+                    families=operator.families.union(
+                        home(resource.type), *(home(changed.type) for changed in edit.changed)
+                    ),
                 )
                 if mutant.key not in seen:
                     seen.add(mutant.key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +9,9 @@ from typing import Any
 
 from blueprint.graph import PROVIDER_PREFIX, Resource
 from blueprint.mutation import foreign, pods, statements, tables
-from blueprint.mutation.mutant import Edit, Path, Scene, bare, leaves, nodes, put, written
+from blueprint.mutation.mutant import Edit, Path, Scene, bare, leaves, nodes, written
+
+STRANGER = statements.STRANGER
 
 Find = Callable[[Scene, Resource], Iterator[Edit]]
 
@@ -22,9 +23,6 @@ WORLD_V6 = "::/0"
 
 ELSEWHERE = "cn-north-1"
 """A region that is in no jurisdiction that stacks can be of; its partition is another one, too."""
-
-STRANGER = "999999999999"
-"""An account that is not the platform's."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +94,8 @@ _OPTIONAL = dict.fromkeys(tables.OPTIONAL, True)
 @operator("leave-out", "a protection is left out of a resource", "KEY", "AUD", "RED")
 def leave_out(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for path, value in nodes(resource.inputs):
-        if not isinstance(path[-1], str) or value in ([], {}):
-            continue
-        if (
-            tables.row(_OPTIONAL, resource.type, path)
-            and tables.row(tables.NEUTRAL, resource.type, path) is None
-        ):
-            ends_here = _row_key(resource.type, path)
-            if ends_here:
-                yield Edit(field=written(path), what="left out", changed=(scene.without(resource, path),))
-
-
-def _row_key(type_: str, path: Path) -> bool:
-    """Say whether the row that fits is about this very step, not one about the whole path above."""
-    last = bare(path).rpartition(".")[2]
-    return any(key.rpartition("|")[2].rpartition(".")[2] == last for key in tables.OPTIONAL)
+        if isinstance(path[-1], str) and value not in ([], {}) and tables.row(_OPTIONAL, resource.type, path):
+            yield Edit(field=written(path), what="left out", changed=(scene.without(resource, path),))
 
 
 @operator("shrink-list", "something is taken out of a list of protections", "AUD")
@@ -201,22 +186,18 @@ def widen(scene: Scene, resource: Resource) -> Iterator[Edit]:
 
 
 _RANGES = ("cidrIpv4", "cidrIpv6", "cidrBlocks", "cidr", "cidrBlock", "addresses", "publicAccessCidrs")
-_NO_FILTER = ("aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet")
+# WAF takes no /0 at all.
+_NO_FILTER = ("aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:wafv2/ipSet:IpSet")
 
 
 def _admits(resource: Resource, path: Path) -> bool:
     """Say whether the range at ``path`` lets something in or out (a VPC's and a subnet's own range do not)."""
-    if resource.type in _NO_FILTER:
-        return False
     if resource.type == "aws:ec2/networkAcl:NetworkAcl":
         entry: Any = resource.inputs
         for step in path[:2]:
             entry = entry[step]
         return bool(entry.get("action") == "allow")
-    if resource.type == "aws:wafv2/ipSet:IpSet":
-        # A set that is the world blocks or spares everybody; WAF takes no /0 at all.
-        return False
-    return True
+    return resource.type not in _NO_FILTER
 
 
 @operator("narrow-block", "an address range that is shut out is no longer", "NET")
@@ -357,13 +338,18 @@ def name_elsewhere(scene: Scene, resource: Resource) -> Iterator[Edit]:
 )
 def untag(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for path, value in leaves(resource.inputs):
-        if len(path) > 1 and path[-2] in ("tags", "tagsAll") and path[-1] in _DECIDING:
+        if (
+            len(path) == 2
+            and path[0] == "tags"
+            and path[1] in _DECIDING
+            and resource.type not in _DECIDE_NOTHING
+        ):
             yield Edit(
                 field=written(path), what=f"{value} taken off", changed=(scene.without(resource, path),)
             )
     if resource.type.startswith(f"{PROVIDER_PREFIX}aws"):
         said = json.loads(resource.inputs.get("defaultTags", "{}"))
-        for tag in said.get("tags", {}):
+        for tag in _DECLARED & said.get("tags", {}).keys():
             rest = json.dumps({"tags": {key: value for key, value in said["tags"].items() if key != tag}})
             yield Edit(
                 field=f"defaultTags.tags.{tag}",
@@ -373,6 +359,8 @@ def untag(scene: Scene, resource: Resource) -> Iterator[Edit]:
 
 
 _DECIDING = ("data-domain", "backup", "tier")
+_DECLARED = {"owner", "environment", "data-classification", "profile", "jurisdiction"}
+_DECIDE_NOTHING = ("aws:ec2/routeTable:RouteTable",)
 
 
 @operator("unpin", "what is pinned may change", "RES", "EKS", "GPU", "MLS")
@@ -404,22 +392,20 @@ _PINS: dict[str, tuple[Path, ...]] = {
 
 
 @operator("default-provider", "a resource is made by whatever provider happens to be there", "RES")
-def default_provider(scene: Scene, resource: Resource) -> Iterator[Edit]:
+def default_provider(_: Scene, resource: Resource) -> Iterator[Edit]:
     if resource.custom and resource.type.startswith((AWS, KUBERNETES)):
         yield Edit(field="provider", what="the default one", changed=(replace(resource, provider=""),))
 
 
-@operator("drop", "a resource that protects or watches is gone", "AUD", "RED", "STO", "IAM", "NET", "EKS", "EDG", "MLS", "RES", "KEY", "ACC", "GPU", "DAT")  # fmt: skip
+@operator("drop", "a resource that protects or watches is gone")
 def drop(scene: Scene, resource: Resource) -> Iterator[Edit]:
-    gone = _gone_with(scene, resource)
-    if resource.custom and resource.type.startswith((AWS, KUBERNETES)) and gone is not None:
-        if resource.type not in foreign.NOT_PROTECTING:
-            yield Edit(field="", what="dropped", dropped=(resource.urn, *gone))
-
-
-def _gone_with(scene: Scene, resource: Resource) -> tuple[str, ...] | None:
-    """Return what has to go with a resource; ``None`` where something that stays is made of it."""
-    return None if resource.urn in scene.needed else ()
+    if (
+        resource.custom
+        and resource.type.startswith((AWS, KUBERNETES))
+        and resource.urn not in scene.needed
+        and resource.type not in foreign.NOT_PROTECTING
+    ):
+        yield Edit(field="", what="dropped", dropped=(resource.urn,))
 
 
 @operator(
@@ -436,7 +422,7 @@ def _gone_with(scene: Scene, resource: Resource) -> tuple[str, ...] | None:
 def loosen_policy(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for key, text in resource.inputs.items():
         if isinstance(text, str) and '"Statement"' in text[:200]:
-            for field, what, document in statements.loosened(json.loads(text), stranger=STRANGER):
+            for field, what, document in statements.loosened(json.loads(text), resource.type):
                 yield Edit(
                     field=f"{key}.{field}" if field else key,
                     what=what,
@@ -486,7 +472,7 @@ _PLAIN: dict[str, tuple[tuple[Path, Any], ...]] = {
 }  # fmt: skip
 
 
-@operator("foreign", "something insecure is made beside what is ours", "NET", "IAM", "STO", "KEY", "DAT", "EKS", "EDG", "AUD", "RED", "RES", "ACC", "MLS", "GPU")  # fmt: skip
+@operator("foreign", "something insecure is made beside what is ours")
 def beside(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for what, made in foreign.beside(scene, resource):
         yield Edit(field="", what=what, changed=(made,))
@@ -495,15 +481,3 @@ def beside(scene: Scene, resource: Resource) -> Iterator[Edit]:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-def is_range(text: str) -> bool:
-    """Say whether a text is a range of addresses."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text
-
-
-__all__ = ["OPERATORS", "Operator", "put"]
