@@ -5,6 +5,8 @@ from __future__ import annotations
 from controls import (
     acc,
     aud,
+    aud_alarms,
+    aud_regions,
     dat,
     edg,
     eks,
@@ -53,6 +55,8 @@ _MODULES = (
     mls_managed,
     edg,
     aud,
+    aud_alarms,
+    aud_regions,
     red,
     res,
 )

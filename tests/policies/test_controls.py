@@ -9,6 +9,7 @@ from controls import CATALOGUE
 from tests.policies import (
     case_acc,
     case_aud,
+    case_aud_watch,
     case_dat,
     case_edg,
     case_eks,
@@ -39,6 +40,7 @@ CASES: list[Case] = [
         case_dat,
         case_edg,
         case_aud,
+        case_aud_watch,
         case_red,
         case_sto,
         case_eks,
