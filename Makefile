@@ -9,7 +9,7 @@ SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/
 # Those that run as pods; the others are functions.
 IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse test test-platform check bench lock clean data-api gateway bench-data-api \
+.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api gateway bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 

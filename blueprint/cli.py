@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``check``, ``manifests`` and ``rehearse``."""
+"""The command line: ``blueprint preview``, ``check``, ``controls``, ``roles``, ``manifests`` and ``rehearse``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ examples:
   blueprint preview prod --unknowns          as the engine's preview sees it, ARNs and ids not known yet
   blueprint preview prod --export prod.json  keep the graph, in the format of pulumi stack export
   blueprint check prod.json                  the same verdict, from the file
+  blueprint preview dev --format markdown    the verdict as a comment for a pull request
   pulumi stack export | blueprint check /dev/stdin
+  blueprint controls --framework hipaa       what must hold, and what asks for it
+  blueprint roles prod                       who may do what, on what, under which conditions
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
+  blueprint mutate                           make insecure edits of all environments: which go unseen?
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
@@ -64,15 +68,26 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    any_command = argparse.ArgumentParser(add_help=False)
+    any_command.add_argument(
+        "--traceback", action="store_true", help="show where in the code a failure came from"
+    )
+    common = argparse.ArgumentParser(add_help=False, parents=[any_command])
     common.add_argument(
         "--format", choices=("text", "json"), default="text", help="for people, or for machines"
     )
-    common.add_argument("--traceback", action="store_true", help="show where in the code a failure came from")
+    verdict = argparse.ArgumentParser(add_help=False, parents=[any_command])
+    verdict.add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "junit", "markdown"),
+        default="text",
+        help="text for people; json for machines; sarif 2.1.0 for code scanning, each finding at the line that "
+        "made its resource; junit for CI; markdown for a comment on a pull request",
+    )
 
     preview = commands.add_parser(
         "preview",
-        parents=[common],
+        parents=[verdict],
         help="run the program for one environment and judge what it would build",
         description="Run the program for one environment, in process, and judge what it would build.",
     )
@@ -89,12 +104,50 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        parents=[common],
+        parents=[verdict],
         help="judge an exported stack, ours or a real one",
         description="Judge an exported stack: from blueprint preview --export, or from pulumi stack export.",
     )
     check.add_argument("file", metavar="FILE", type=Path, help="the exported file")
     check.set_defaults(run=_check)
+
+    controls = commands.add_parser(
+        "controls",
+        parents=[any_command],
+        help="list the controls, with the frameworks that ask for the same",
+        description="List the controls of the policy pack. A filter may be given several times: any of its values "
+        "will do; a control has to meet every filter.",
+    )
+    controls.add_argument(
+        "--framework",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only what a framework asks for: cis, fsbp, nist, hipaa, pci, atlas, owasp-ml, kubernetes, aws-ai, ml-lens",
+    )
+    controls.add_argument(
+        "--family", metavar="FAMILY", action="append", default=[], help="only one family: IAM, MLS, …"
+    )
+    controls.add_argument(
+        "--severity", choices=("critical", "high", "medium", "low"), action="append", default=[]
+    )
+    controls.add_argument(
+        "--format",
+        choices=("table", "json", "markdown"),
+        default="table",
+        help="a table for people, json for machines, markdown for docs/controls.md",
+    )
+    controls.set_defaults(run=_controls)
+
+    roles = commands.add_parser(
+        "roles",
+        parents=[common],
+        help="say who may do what: every role with its actions, resources, conditions and trust",
+        description="Say of every role of an environment who may become it, and what it may do then: on which "
+        "resources, under which conditions, and within which boundary.",
+    )
+    roles.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    roles.set_defaults(run=_roles)
 
     manifests = commands.add_parser(
         "manifests",
@@ -112,6 +165,24 @@ def _parser() -> argparse.ArgumentParser:
         help="the folder; files that this command wrote earlier are replaced, others stop it",
     )
     manifests.set_defaults(run=_manifests)
+
+    mutate = commands.add_parser(
+        "mutate",
+        parents=[common],
+        help="edit the environments insecurely, thousands of times, and see whether the policies notice",
+        description="Make insecure edits of what the environments would build, one at a time, and have each "
+        "judged by the policies. Ends with status 1 where something survives that nobody explained, or where "
+        "less than 97%% are seen.",
+    )
+    mutate.add_argument(
+        "environments", metavar="ENV", nargs="*", help="dev, staging, prod; all if none is given"
+    )
+    mutate.add_argument(
+        "--sample", metavar="N", type=_count, help="judge only so many of them, chosen at random"
+    )
+    mutate.add_argument("--seed", metavar="N", type=int, default=0, help="chooses another sample (0)")
+    mutate.add_argument("--write", action="store_true", help="put the outcome into docs/mutation.md")
+    mutate.set_defaults(run=_mutate)
 
     rehearse = commands.add_parser(
         "rehearse",
@@ -158,6 +229,38 @@ def _check(options: argparse.Namespace, errors: Console) -> int:
     return _judge(deployment.read(options.file), options, errors)
 
 
+def _controls(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint import controls
+    from blueprint.graph import canonical_json
+    from blueprint.pack import RunningPack
+
+    with _progress(errors, "Asking the policy pack"), RunningPack() as pack:
+        catalogue = controls.catalogue_of(pack)
+    catalogue = catalogue.only(
+        frameworks=options.framework, families=options.family, severities=options.severity
+    )
+    if options.format == "json":
+        print(canonical_json(catalogue.as_json_value()))
+    elif options.format == "markdown":
+        print(controls.page(catalogue), end="")
+    else:
+        controls.show(catalogue, Console(highlight=False), frameworks=options.framework)
+    return 0
+
+
+def _roles(options: argparse.Namespace, errors: Console) -> int:
+    from blueprint import program, roles
+    from blueprint.graph import canonical_json
+
+    with _progress(errors, f"Running the program for {options.environment}"):
+        found = roles.roles_of(program.run(options.environment))
+    if options.format == "json":
+        print(canonical_json({"schema": 1, "roles": [role.as_json_value() for role in found]}))
+    else:
+        roles.show(found, Console(highlight=False))
+    return 0
+
+
 def _manifests(options: argparse.Namespace, errors: Console) -> int:
     from blueprint import manifests, program
     from blueprint.graph import canonical_json
@@ -171,6 +274,43 @@ def _manifests(options: argparse.Namespace, errors: Console) -> int:
     else:
         print(f"{options.out}: {len(objects)} objects, and the values of {len(releases)} Helm releases")
     return 0
+
+
+def _mutate(options: argparse.Namespace, errors: Console) -> int:
+    from rich.progress import Progress
+
+    from blueprint.environments import environments
+    from blueprint.graph import canonical_json
+    from blueprint.mutation import run
+
+    if options.write and (options.environments or options.sample):
+        raise BadInput(
+            "--write: the page is about all mutants of all environments; leave ENV and --sample out"
+        )
+    wish = run.Wish(
+        environments=options.environments or environments(), sample=options.sample, seed=options.seed
+    )
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("Judging mutants", total=None)
+        found = run.run(
+            wish,
+            begun=lambda count: progress.update(task, total=count),
+            done=lambda count: progress.advance(task, count),
+        )
+    if options.write:
+        run.write(found, wish.environments)
+    if options.format == "json":
+        print(canonical_json(run.as_json_value(found)))
+    else:
+        run.show(found, Console(highlight=False))
+    return 0 if found.passed else 1
+
+
+def _count(text: str) -> int:
+    """Return a number of mutants; argparse prints the message and ends with status 2."""
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError("write a whole number, 1 or more")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -236,16 +376,17 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def _judge(graph: object, options: argparse.Namespace, errors: Console) -> int:
     from blueprint import report
-    from blueprint.graph import Graph, canonical_json
+    from blueprint.formats import FORMATS
+    from blueprint.graph import Graph
     from blueprint.pack import RunningPack
 
     assert isinstance(graph, Graph)  # noqa: S101
     with _progress(errors, f"Judging {len(graph.resources)} resources"), RunningPack() as pack:
         verdict = pack.judge(graph)
-    if options.format == "json":
-        print(canonical_json(verdict.as_json_value()))
-    else:
+    if options.format == "text":
         report.show(graph, verdict, Console(highlight=False))
+    else:
+        print(FORMATS[options.format](graph, verdict))
     return 0 if verdict.passed else 1
 
 

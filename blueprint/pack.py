@@ -23,9 +23,9 @@ import yaml
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from blueprint.errors import PackFailure
+from blueprint.errors import BadInput, PackFailure
 from blueprint.graph import STACK_TYPE, Graph, Resource
-from blueprint.verdict import Undecided, Verdict, Violation, ordered, read_message
+from blueprint.verdict import Finding, Undecided, Verdict, Violation, Waived, ordered, read_message
 
 PACK = Path(__file__).resolve().parent.parent / "policies"
 
@@ -81,33 +81,37 @@ class RunningPack:
         """Show every resource to the pack, then the stack as a whole, and return what it found."""
         self._configure(config or {})
         by_urn = graph.by_urn()
-        requests = [_analyze_request(resource, by_urn) for resource in graph.resources]
-        with ThreadPoolExecutor(max_workers=4) as calls:
-            answers = list(calls.map(lambda r: self._call("Analyze", self._stub.Analyze, r), requests))
+        try:
+            requests = [_analyze_request(resource, by_urn) for resource in graph.resources]
+            with ThreadPoolExecutor(max_workers=4) as calls:
+                answers = list(calls.map(lambda r: self._call("Analyze", self._stub.Analyze, r), requests))
+        except (PackFailure, RecursionError):
+            _refuse_what_is_too_deep(graph)
+            raise
         stack = self._call("AnalyzeStack", self._stub.AnalyzeStack, _stack_request(graph, by_urn))
-        violations: list[Violation] = []
-        undecided: list[Undecided] = []
-        for default_urn, answer in [*zip(by_urn, answers, strict=True), (_root(graph), stack)]:
-            for diagnostic in answer.diagnostics:
-                finding = self._finding(diagnostic, default_urn, by_urn)
-                (violations if isinstance(finding, Violation) else undecided).append(finding)  # type: ignore[arg-type]
+        findings = [
+            self._finding(diagnostic, default_urn, by_urn)
+            for default_urn, answer in [*zip(by_urn, answers, strict=True), (_root(graph), stack)]
+            for diagnostic in answer.diagnostics
+        ]
         return Verdict(
             stack=graph.stack,
             pack=f"{self.info.name}@{self._version()}",
             controls=self.controls,
             resource_count=len(graph.resources),
-            violations=ordered(violations),
-            undecided=tuple(sorted(set(undecided), key=lambda u: (u.control, u.urn, u.waits_for))),
+            violations=ordered(findings, Violation),
+            undecided=ordered(findings, Undecided),
+            waived=ordered(findings, Waived),
         )
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # The command line of pulumi-language-python for an analyzer (RunPlugin); the engine's address is not
-        # used by Python packs.
+        # The command line and the folder of pulumi-language-python for an analyzer (RunPlugin); the engine's
+        # address is not used by Python packs.
         command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:0", str(self._folder)]
         try:
             return subprocess.Popen(  # noqa: S603 - our own interpreter on our own folder
                 command,
-                cwd=self._folder.parent,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
@@ -170,9 +174,7 @@ class RunningPack:
                 raise self._failure(f"did not answer {name} within {self._call_seconds:.0f} s") from None
             raise self._failure(f"failed in {name} ({code})") from None
 
-    def _finding(
-        self, diagnostic: Any, default_urn: str, by_urn: Mapping[str, Resource]
-    ) -> Violation | Undecided:
+    def _finding(self, diagnostic: Any, default_urn: str, by_urn: Mapping[str, Resource]) -> Finding:
         text = diagnostic.message.removeprefix(f"{diagnostic.description}\n")
         urn = diagnostic.urn or default_urn
         mandatory = diagnostic.enforcementLevel != analyzer_pb2.ADVISORY
@@ -199,6 +201,29 @@ class RunningPack:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._stderr.close()
+
+
+_DEEPEST = 100
+"""Levels that protobuf reads of a message inside a message; a provider's own schemas have about ten."""
+
+
+def _refuse_what_is_too_deep(graph: Graph) -> None:
+    """Say which resource the protocol cannot carry, where that is why the pack failed.
+
+    Raises:
+        BadInput: a property is nested too deeply.
+    """
+    for resource in graph.resources:
+        waiting = [(0, value) for value in (resource.inputs, resource.outputs)]
+        while waiting:
+            depth, value = waiting.pop()
+            if depth > _DEEPEST:
+                raise BadInput(
+                    f"{resource.source or resource.urn}: {resource.name} has a property that is nested more than "
+                    f"{_DEEPEST} levels deep, which no provider takes; nothing was passed"
+                )
+            inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            waiting += [(depth + 1, each) for each in inside]
 
 
 def _root(graph: Graph) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from blueprint.formats.places import resource_name
 from blueprint.graph import PROVIDER_PREFIX, STACK_TYPE, Graph, Resource
 from blueprint.verdict import SEVERITIES, Verdict
 
@@ -20,6 +21,8 @@ def show(graph: Graph, verdict: Verdict, console: Console) -> None:
     console.print(component_tree(graph))
     if verdict.violations:
         console.print(violation_table(verdict))
+    if verdict.waived:
+        console.print(waived_table(verdict))
     if verdict.undecided:
         console.print(undecided_table(verdict))
     console.print(totals(verdict), soft_wrap=True)
@@ -82,7 +85,7 @@ def violation_table(verdict: Verdict) -> Table:
         table.add_row(
             Text(severity, style=_STYLE[severity]),
             control,
-            Text("\n".join(_name(urn) for urn in urns)),
+            Text("\n".join(resource_name(urn) for urn in urns)),
             Text(problem),
             Text(fix),
         )
@@ -94,6 +97,26 @@ def _by_problem(verdict: Verdict) -> dict[tuple[str, str, str, str], list[str]]:
     for found in verdict.violations:
         problems.setdefault((found.severity, found.control, found.problem, found.fix), []).append(found.urn)
     return problems
+
+
+def waived_table(verdict: Verdict) -> Table:
+    """Return one row a waived finding: it does not hold, and somebody answers for that until a day."""
+    table = Table(
+        title="Waived: does not hold, and is accepted for now", title_justify="left", show_lines=True
+    )
+    for column in ("Severity", "Control"):
+        table.add_column(column, no_wrap=True)
+    for column, ratio in (("Resource", 4), ("What is wrong", 4), ("Why, who, until", 4)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for waived in verdict.waived:
+        table.add_row(
+            Text(waived.severity, style=_STYLE[waived.severity]),
+            waived.control,
+            Text(resource_name(waived.urn)),
+            Text(f"{waived.problem}\n{waived.fix}"),
+            Text(f"{waived.why}\n{waived.owner}, until {waived.expiry}"),
+        )
+    return table
 
 
 def undecided_table(verdict: Verdict) -> Table:
@@ -112,18 +135,11 @@ def totals(verdict: Verdict) -> Text:
     """Return one line that says everything in numbers."""
     counts = verdict.counts()
     found = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
+    if verdict.waived:
+        found += f", {len(verdict.waived)} waived"
     word, style = ("passed", "bold green") if verdict.passed else ("refused", "bold red")
     return Text.assemble(
         (word, style),
         f": {verdict.resource_count} resources against {len(verdict.controls)} controls: "
         f"{found}, {len(verdict.undecided)} undecided",
     )
-
-
-def _name(urn: str) -> str:
-    """Return ``data-bucket (aws:s3 Bucket)`` for a URN."""
-    parts = urn.split("::")
-    if len(parts) < 4 or parts[2] == STACK_TYPE:
-        return "the stack"
-    module, _, kind = parts[2].rpartition("$")[2].partition("/")
-    return f"{parts[3]} ({module} {kind.rpartition(':')[2]})" if kind else parts[3]

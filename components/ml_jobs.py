@@ -74,6 +74,7 @@ class Trainer(pulumi.ComponentResource):
         run: Run,
         models: Models,
         signing_key_arn: pulumi.Input[str],
+        manifest_key_arn: pulumi.Input[str],
         epsilon: float,
         delta: float,
         opts: pulumi.ResourceOptions | None = None,
@@ -86,6 +87,7 @@ class Trainer(pulumi.ComponentResource):
             run: What runs.
             models: Where candidates are written.
             signing_key_arn: The key that says who made a candidate.
+            manifest_key_arn: The key of whoever vouches for datasets.
             epsilon: Most that training may reveal of one person (Dwork and Roth, "The Algorithmic Foundations
                 of Differential Privacy", 2014), over 0.
             delta: Probability that it reveals more, between 0 and 1.
@@ -105,11 +107,16 @@ class Trainer(pulumi.ComponentResource):
             place,
             run,
             about="Trains models and signs them as its own; cannot judge or release one",
-            statements=[*models.under(CANDIDATES).writable(place.region), signs(signing_key_arn)],
+            statements=[
+                *models.under(CANDIDATES).writable(place.region),
+                signs(signing_key_arn),
+                verifies(manifest_key_arn),
+            ],
             environment={
                 "MODEL_BUCKET": models.bucket,
                 "MODEL_PREFIX": CANDIDATES,
                 "SIGNING_KEY_ARN": signing_key_arn,
+                "MANIFEST_KEY_ARN": manifest_key_arn,
                 "DP_EPSILON": f"{epsilon:g}",
                 "DP_DELTA": f"{delta:g}",
             },

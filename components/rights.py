@@ -24,11 +24,9 @@ class Objects:
             raise ValueError(f"prefix {self.prefix!r:.60} is none; write one like released/")
 
     def readable(self, region: str) -> list[Statement]:
-        """Return the right to read them, version by version, and to see which there are."""
+        """Return the right to read them as they are now, and to see which there are."""
         return [
-            Statement(
-                sid="ReadObjects", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[self._objects]
-            ),
+            Statement(sid="ReadObjects", actions=["s3:GetObject"], resources=[self._objects]),
             Statement(
                 sid="ListObjects",
                 actions=["s3:ListBucket"],
@@ -81,16 +79,12 @@ class Secrets:
 
 def signs(key_arn: pulumi.Input[str]) -> Statement:
     """Return the right to sign with a key, as far as the key's own policy lets these pods."""
-    return Statement(
-        sid="Sign", actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"], resources=[key_arn]
-    )
+    return Statement(sid="Sign", actions=["kms:GetPublicKey", "kms:Sign"], resources=[key_arn])
 
 
 def verifies(*key_arns: pulumi.Input[str]) -> Statement:
-    """Return the right to check what was signed with these keys, and to sign nothing."""
-    return Statement(
-        sid="Verify", actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"], resources=list(key_arns)
-    )
+    """Return the right to fetch the public keys, which check signatures by themselves, and to sign nothing."""
+    return Statement(sid="Verify", actions=["kms:GetPublicKey"], resources=list(key_arns))
 
 
 def writes_log(group_arn: pulumi.Input[str]) -> Statement:

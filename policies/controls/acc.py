@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from machinery.addresses import (
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
 from machinery.credentials import PRIVATE_KEY, holds_credential, readings, texts_in
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, Undecided, guarded, per_item
+from machinery.subject import Node, Outcome, Outcomes, Resource, Undecided, guarded, per_item, remembered
 from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
@@ -55,7 +55,9 @@ def is_bastion(resource: Resource) -> bool:
     severity=CRITICAL,
     on=(*GROUPS, LEGACY_RULE, INGRESS_RULE),
     remedy="Admit SSH at the bastion's group (tag role: bastion) from ranges of /24 (IPv6 /56) or narrower; elsewhere admit that group.",
-    references=References(cis=["5.2", "5.3"], fsbp=["EC2.13"], pci=["1.3.1"], hipaa=["164.312(e)(1)"]),
+    references=References(
+        cis=["5.2", "5.3"], fsbp=["EC2.13"], nist=["AC-17", "SC-7"], hipaa=["164.312(e)(1)"], pci=["1.3.1"]
+    ),
 )
 def ssh_reaches_only_a_bastion(carrier: Resource, stack: Stack) -> Outcomes:
     groups = groups_of(carrier, stack)
@@ -103,6 +105,7 @@ _LIGHTSAIL_KEY_PAIR = "aws:lightsail/keyPair:KeyPair"
     "Key pairs carry a public key, and nothing makes or holds a private one",
     severity=HIGH,
     remedy="Make the key pair on the user's own machine and write its public key; a private key in a state file is everybody's.",
+    references=References(nist=["IA-5(2)", "SC-12"], pci=["8.3.1"]),
 )
 def no_private_key_is_made(resource: Resource) -> Outcomes:
     if resource.type == "tls:index/privateKey:PrivateKey":
@@ -142,7 +145,7 @@ HOP_REASON = "hop-limit-reason"
     severity=HIGH,
     on=(*_METADATA, NOTEBOOK, SPOT_FLEET),
     remedy="Set metadata_options: http_tokens required and http_put_response_hop_limit 1 (2 with a tag hop-limit-reason).",
-    references=References(cis=["5.6"], fsbp=["EC2.8", "EC2.170"], pci=["8.2.8"]),
+    references=References(cis=["5.6"], fsbp=["EC2.8", "EC2.170"], nist=["AC-6"], pci=["8.2.8"]),
 )
 def machines_require_imdsv2(machine: Resource) -> Outcomes:
     if machine.type == NOTEBOOK:
@@ -179,7 +182,7 @@ def _metadata_options(machine: Resource, options: str) -> Outcomes:
     severity=HIGH,
     on=(*MACHINES, SPOT_FLEET),
     remedy="Set associate_public_ip_address to False and reach the machine through the bastion.",
-    references=References(fsbp=["EC2.9", "EC2.25"]),
+    references=References(fsbp=["EC2.9", "EC2.25"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def machines_have_no_public_address(machine: Resource) -> Outcomes:
     if is_bastion(machine):
@@ -214,6 +217,7 @@ def _public_address(node: Node) -> Outcomes:
     severity=MEDIUM,
     on=MACHINES,
     remedy="Write PasswordAuthentication no and PermitRootLogin no into the bastion's user data.",
+    references=References(nist=["AC-17", "IA-2"], pci=["2.2.4"]),
 )
 def the_bastion_takes_keys_only(machine: Resource) -> Outcomes:
     if not is_bastion(machine):
@@ -333,7 +337,13 @@ _PLACES: dict[str, tuple[str, ...]] = {
     severity=HIGH,
     on=tuple(_PLACES),
     remedy="Put the secret into Secrets Manager and let the program fetch it with its own role.",
-    references=References(fsbp=["ECS.8", "CodeBuild.2"], nist=["IA-5(7)"], pci=["8.6.2"]),
+    references=References(
+        fsbp=["ECS.8", "CodeBuild.2"],
+        nist=["IA-5(7)"],
+        pci=["8.6.2"],
+        atlas=["AML.T0055"],
+        aws_ai=["AISF-DATA-05"],
+    ),
 )
 def nothing_holds_a_credential(resource: Resource) -> Outcomes:
     for place in _PLACES[resource.type]:
@@ -399,7 +409,7 @@ _ADDRESS_ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
     severity=HIGH,
     on=(_ADDRESS, _ADDRESS_ASSOCIATION),
     remedy="Take the address off the machine; reach it through the bastion or the load balancer.",
-    references=References(fsbp=["EC2.9"]),
+    references=References(fsbp=["EC2.9"], nist=["SC-7"]),
 )
 def addresses_stand_on_the_bastion_alone(address: Resource, stack: Stack) -> Outcomes:
     # What AWS itself put there (a gateway, a machine of an auto-scaling group) is not in the program.
@@ -414,11 +424,16 @@ def addresses_stand_on_the_bastion_alone(address: Resource, stack: Stack) -> Out
     "No output holds a private key",
     severity=HIGH,
     remedy="Make the key outside the program; export the public half, or the ARN of the secret that holds the other.",
+    references=References(nist=["IA-5(7)", "SC-12"], atlas=["AML.T0055"]),
 )
 def no_output_holds_a_private_key(stack: Stack) -> Outcomes:
     return per_item(stack.resources, _private_keys_out)
 
 
 def _private_keys_out(node: Node) -> Outcomes:
-    if isinstance(node, Resource):
-        yield from _private_keys(node)
+    return _found_out(node) if isinstance(node, Resource) else ()
+
+
+@remembered
+def _found_out(resource: Resource) -> Sequence[Outcome]:
+    return list(_private_keys(resource))

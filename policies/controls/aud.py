@@ -51,10 +51,11 @@ def _needs_a_trail(stack: Stack) -> bool:
     remedy="Add an aws.cloudtrail.Trail with is_multi_region_trail, include_global_service_events, enable_log_file_validation and kms_key_id.",
     references=References(
         cis=["3.1", "3.2", "3.5"],
-        fsbp=["CloudTrail.1", "CloudTrail.2", "CloudTrail.4"],
+        fsbp=["CloudTrail.1", "CloudTrail.2", "CloudTrail.4", "CloudTrail.5"],
         nist=["AU-2", "AU-12"],
         hipaa=["164.312(b)"],
         pci=["10.2.1"],
+        aws_ai=["AISF-DETECT-01"],
     ),
 )
 def every_call_is_recorded(stack: Stack) -> Outcomes:
@@ -83,7 +84,7 @@ def _records_all(trail: Node) -> Outcomes:
     severity=CRITICAL,
     on=TRAIL,
     remedy="Add a BucketObjectLockConfiguration with a default retention; let the bucket's policy allow s3:PutObject to cloudtrail.amazonaws.com alone.",
-    references=References(cis=["3.3"], fsbp=["CloudTrail.6"], nist=["AU-9"], pci=["10.3.2"]),
+    references=References(fsbp=["CloudTrail.6"], nist=["AU-9"], hipaa=["164.312(c)(2)"], pci=["10.3.2"]),
 )
 def nobody_rewrites_the_trail(trail: Resource, stack: Stack) -> Outcomes:
     buckets = stack.targets(trail, "s3BucketName", BUCKET)
@@ -161,7 +162,13 @@ _FEATURES = ("S3_DATA_EVENTS", "EKS_AUDIT_LOGS", "RDS_LOGIN_EVENTS", "EBS_MALWAR
     "GuardDuty looks for attacks, in buckets, clusters, databases and on disks as well",
     severity=HIGH,
     remedy="Add an aws.guardduty.Detector, and an ENABLED DetectorFeature for S3_DATA_EVENTS, EKS_AUDIT_LOGS, RDS_LOGIN_EVENTS and EBS_MALWARE_PROTECTION.",
-    references=References(fsbp=["GuardDuty.1"], nist=["SI-4"], pci=["11.5.1"]),
+    references=References(
+        fsbp=["GuardDuty.1", "GuardDuty.9", "GuardDuty.10"],
+        nist=["SI-4"],
+        hipaa=["164.308(a)(1)(ii)(D)"],
+        pci=["11.5.1"],
+        aws_ai=["AISF-DETECT-02"],
+    ),
 )
 def attacks_are_looked_for(stack: Stack) -> Outcomes:
     detectors = stack.of(DETECTOR)
@@ -188,7 +195,9 @@ _STANDARDS = ("aws-foundational-security-best-practices", "cis-aws-foundations-b
     "Security Hub compares the account with FSBP, CIS and what the profile names; Config records and delivers",
     severity=MEDIUM,
     remedy="Add an aws.securityhub.Account with a StandardsSubscription for each, an enabled aws.cfg.RecorderStatus and a DeliveryChannel.",
-    references=References(cis=["3.3"], fsbp=["Config.1"], nist=["CA-7", "CM-8"]),
+    references=References(
+        cis=["3.3", "4.16"], fsbp=["Config.1"], nist=["CA-7", "CM-8"], aws_ai=["AISF-DETECT-04"]
+    ),
 )
 def posture_is_watched(stack: Stack) -> Outcomes:
     if not _needs_a_trail(stack):
@@ -223,7 +232,11 @@ _QUESTIONS: Mapping[str, tuple[str, ...]] = {
     severity=MEDIUM,
     on=TRAIL,
     remedy="Add an aws.cloudwatch.LogMetricFilter on the trail's log group for each, and a MetricAlarm with alarm_actions.",
-    references=References(cis=["4.3", "4.4", "4.5", "4.7", "4.10", "4.13"], nist=["AU-6", "SI-4"]),
+    references=References(
+        cis=["4.2", "4.3", "4.4", "4.5", "4.7", "4.10", "4.13"],
+        nist=["AU-6", "SI-4"],
+        hipaa=["164.308(a)(1)(ii)(D)"],
+    ),
 )
 def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
     heard = {
@@ -251,7 +264,7 @@ def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
     severity=MEDIUM,
     on=DETECTOR,
     remedy="Add an aws.cloudwatch.EventRule on aws.guardduty or aws.securityhub, with a target that is an encrypted topic with a subscription.",
-    references=References(nist=["IR-6", "SI-4(5)"]),
+    references=References(nist=["IR-6", "SI-4(5)"], hipaa=["164.308(a)(6)(ii)"], aws_ai=["AISF-DETECT-05"]),
 )
 def findings_reach_somebody(detector: Resource, stack: Stack) -> Outcomes:
     rules = [
@@ -292,7 +305,9 @@ def databases_and_names_are_recorded(resource: Resource, stack: Stack) -> Outcom
     severity=MEDIUM,
     on=TRAIL,
     remedy="Add an aws.athena.Workgroup that enforces its configuration and encrypts results with SSE_KMS.",
-    references=References(nist=["AU-6(4)", "AU-7"], pci=["10.4.1"]),
+    references=References(
+        fsbp=["Athena.1"], nist=["AU-6(4)", "AU-7"], hipaa=["164.308(a)(1)(ii)(D)"], pci=["10.4.1"]
+    ),
 )
 def the_trail_can_be_queried(trail: Resource, stack: Stack) -> Outcomes:
     workgroups = stack.of(WORKGROUP)
@@ -315,7 +330,9 @@ def _answers_in_private(workgroup: Node) -> Outcomes:
     severity=MEDIUM,
     on=BUCKET,
     remedy="Add an aws.macie2.Account with status ENABLED, and a scheduled aws.macie2.ClassificationJob that names the bucket.",
-    references=References(fsbp=["Macie.1", "Macie.2"], nist=["RA-5", "SI-4"]),
+    references=References(
+        cis=["2.1.3"], fsbp=["Macie.1", "Macie.2"], nist=["RA-5", "SI-4"], aws_ai=["AISF-DATA-01"]
+    ),
 )
 def personal_data_is_looked_for(bucket: Resource, stack: Stack) -> Outcomes:
     if not stack.declared.floors.classified or bucket.switch("tags.data-domain") != "data":
@@ -328,3 +345,29 @@ def personal_data_is_looked_for(bucket: Resource, stack: Stack) -> Outcomes:
     jobs = stack.referrers(bucket, "s3JobDefinition", CLASSIFICATION)
     if not any(job.switch("jobType") == "SCHEDULED" for job in jobs):
         yield bucket.violation("", "may hold personal data that nobody looks for")
+
+
+_API_STAGES = ("aws:apigateway/stage:Stage", "aws:apigatewayv2/stage:Stage")
+_DISTRIBUTION = "aws:cloudfront/distribution:Distribution"
+_DELIVERY = "aws:cloudwatch/logDeliverySource:LogDeliverySource"
+
+
+@catalogue.stack(
+    "AUD-12",
+    "APIs and distributions write down who called",
+    severity=MEDIUM,
+    on=(*_API_STAGES, _DISTRIBUTION),
+    remedy="Set access_log_settings on the stage; on a distribution logging_config, or an aws.cloudwatch.LogDeliverySource for it.",
+    references=References(
+        fsbp=["APIGateway.1", "APIGateway.9", "CloudFront.5"],
+        nist=["AU-12"],
+        hipaa=["164.312(b)"],
+        pci=["10.2.1"],
+    ),
+)
+def apis_write_down_who_called(entrance: Resource, stack: Stack) -> Outcomes:
+    if entrance.type in _API_STAGES:
+        if not entrance.has("accessLogSettings"):
+            yield entrance.violation("accessLogSettings", "are missing, so nobody knows who called")
+    elif not entrance.has("loggingConfig") and not stack.referrers(entrance, "resourceArn", _DELIVERY):
+        yield entrance.violation("loggingConfig", "is missing, so nobody knows who called")

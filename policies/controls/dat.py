@@ -69,11 +69,7 @@ _AT_REST: Mapping[str, tuple[str | None, bool, str | None]] = {
     on=tuple(_AT_REST),
     remedy="Set storage_encrypted to True and kms_key_id to the ARN of a KMS key of the stack.",
     references=References(
-        cis=["2.2.1"],
-        fsbp=["RDS.3", "RDS.27"],
-        nist=["SC-28(1)"],
-        hipaa=["164.312(a)(2)(iv)"],
-        pci=["3.5.1"],
+        cis=["2.3.1"], fsbp=["RDS.3", "RDS.27"], nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"]
     ),
 )
 def database_is_encrypted(database: Resource) -> Outcomes:
@@ -114,7 +110,7 @@ def _inherits_key(database: Resource) -> bool:
     ),
     remedy="Set publicly_accessible to False and place the database in isolated subnets.",
     references=References(
-        cis=["2.2.3"], fsbp=["RDS.2"], nist=["AC-3", "SC-7"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]
+        cis=["2.3.3"], fsbp=["RDS.2"], nist=["AC-3", "SC-7"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]
     ),
 )
 def database_is_not_public(database: Resource) -> Outcomes:
@@ -142,7 +138,9 @@ _SOURCES: Mapping[str, tuple[str, Sequence[str]]] = {
     on=(INSTANCE, CLUSTER, PROXY, DOCDB, DOCDB_ELASTIC, NEPTUNE, REDSHIFT, REDSHIFT_WORKGROUP),
     remedy="Give the database a security group of its own with one rule, whose source is the data-access "
     "API's security group.",
-    references=References(fsbp=["RDS.18"], nist=["SC-7", "AC-4"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]),
+    references=References(
+        fsbp=["RDS.18"], nist=["SC-7", "AC-4"], hipaa=["164.312(a)(1)"], pci=["1.3.1"], atlas=["AML.M0005"]
+    ),
 )
 def one_group_reaches_the_database(database: Resource, stack: Stack) -> Outcomes:
     path = "securityGroupIds" if database.type == REDSHIFT_WORKGROUP else "vpcSecurityGroupIds"
@@ -485,9 +483,7 @@ _MEMBERS: Mapping[str, str] = {
     severity=HIGH,
     on=tuple(_STANDBY),
     remedy="Set multi_az to True.",
-    references=References(
-        cis=["2.2.4"], fsbp=["RDS.5"], nist=["CP-10", "SI-13"], hipaa=["164.308(a)(7)(ii)(B)"]
-    ),
+    references=References(fsbp=["RDS.5"], nist=["CP-10", "SI-13"], hipaa=["164.308(a)(7)(ii)(B)"]),
 )
 def database_has_a_standby(database: Resource) -> Outcomes:
     path = _STANDBY[database.type]
@@ -579,7 +575,7 @@ _UPKEEP: Mapping[str, Sequence[tuple[str, bool, str]]] = {
     remedy="Set auto_minor_version_upgrade, copy_tags_to_snapshot, monitoring_interval, "
     "performance_insights_enabled and performance_insights_kms_key_id.",
     references=References(
-        cis=["2.2.2"], fsbp=["RDS.6", "RDS.13", "RDS.16", "RDS.17"], nist=["SI-2"], pci=["6.3.3"]
+        cis=["2.3.2"], fsbp=["RDS.6", "RDS.13", "RDS.16", "RDS.17"], nist=["SI-2"], pci=["6.3.3"]
     ),
 )
 def database_is_looked_after(database: Resource) -> Outcomes:
@@ -642,7 +638,11 @@ LEAST_RECOVERY_DAYS = 7
     on=SECRET,
     remedy="Add a SecretRotation with rules of 90 days or less; set recovery_window_in_days to 7 or more.",
     references=References(
-        fsbp=["SecretsManager.1", "SecretsManager.4"], nist=["IA-5"], hipaa=["164.312(d)"], pci=["8.3.9"]
+        fsbp=["SecretsManager.1", "SecretsManager.4"],
+        nist=["IA-5"],
+        hipaa=["164.312(d)"],
+        pci=["8.3.9"],
+        aws_ai=["AISF-DATA-03"],
     ),
 )
 def secret_rotates(secret: Resource, stack: Stack) -> Outcomes:
@@ -708,3 +708,18 @@ def _own_key(node: Node, path: str) -> Iterator[Outcome]:
 
 def _is_replica(database: Node) -> bool:
     return database.has("replicateSourceDb") or database.has("replicationSourceIdentifier")
+
+
+@catalogue.resource(
+    "DAT-15",
+    "A table can be put back to how it was at any minute of the last month",
+    severity=MEDIUM,
+    on="aws:dynamodb/table:Table",
+    remedy="Set point_in_time_recovery to enabled on the table.",
+    references=References(
+        fsbp=["DynamoDB.2"], nist=["CP-9", "CP-10"], hipaa=["164.308(a)(7)(ii)(A)"], pci=["10.3.3"]
+    ),
+)
+def tables_can_be_put_back(table: Resource) -> Outcomes:
+    if table.switch("pointInTimeRecovery.enabled", absent=False) is not True:
+        yield table.violation("pointInTimeRecovery", "is off, so what is overwritten is lost")

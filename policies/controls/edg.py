@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
 from machinery.control import HIGH, MEDIUM, Catalogue, References
@@ -43,10 +43,12 @@ ALWAYS = (
     severity=HIGH,
     on=(*LOAD_BALANCERS, STAGE, DISTRIBUTION),
     remedy="Add an aws.wafv2.WebAclAssociation for it; a CloudFront distribution names its web ACL in web_acl_id.",
-    references=References(fsbp=["ELB.16", "APIGateway.4"], nist=["SC-7"], pci=["6.4.1"]),
+    references=References(
+        fsbp=["ELB.16", "APIGateway.4"], nist=["SC-7"], pci=["6.4.1"], aws_ai=["AISF-INFRA-03"]
+    ),
 )
 def public_entrances_have_a_web_acl(entrance: Resource, stack: Stack) -> Outcomes:
-    if entrance.type in LOAD_BALANCERS and not _is_public(entrance):
+    if entrance.type in LOAD_BALANCERS and not is_public(entrance):
         return
     if entrance.type == DISTRIBUTION:
         if not entrance.has("webAclId"):
@@ -55,7 +57,8 @@ def public_entrances_have_a_web_acl(entrance: Resource, stack: Stack) -> Outcome
         yield entrance.violation("", "has no web ACL, so every request reaches what is behind")
 
 
-def _is_public(balancer: Resource) -> bool:
+def is_public(balancer: Resource) -> bool:
+    """Say whether an application load balancer meets the internet."""
     application = balancer.switch("loadBalancerType", absent="application") == "application"
     return application and balancer.switch("internal", absent=False) is not True
 
@@ -66,15 +69,20 @@ def _is_public(balancer: Resource) -> bool:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add a rule with a rate_based_statement on IP, without a scope, action block, and a limit of 2000 in five minutes or less; a higher one is said in the tag max-requests-per-5min.",
-    references=References(atlas=["AML.M0004"], owasp_ml=["ML05"]),
+    references=References(nist=["SC-5"], pci=["6.4.1"], atlas=["AML.M0004"], owasp_ml=["ML05"]),
 )
 def who_asks_too_often_is_blocked(acl: Resource) -> Outcomes:
-    rates = [rule for rule in acl.items("rules") if rule.has("statement.rateBasedStatement")]
-    blocking = [rule for rule in rates if _blocks(rule) and _is_for_everybody(rule)]
+    blocking = rate_limits(acl)
     if not blocking:
         yield acl.violation("rules", "have none that blocks an address for asking too often")
     elif min(map(_per_5min, blocking)) > _limit(acl):
         yield acl.violation("rules", "let one address ask for more than the limit before it is blocked")
+
+
+def rate_limits(acl: Resource) -> list[Node]:
+    """Return the rules of a web ACL that block whoever asks too often, whatever for."""
+    rates = [rule for rule in acl.items("rules") if rule.has("statement.rateBasedStatement")]
+    return [rule for rule in rates if _blocks(rule) and _is_for_everybody(rule)]
 
 
 def _is_for_everybody(rule: Node) -> bool:
@@ -106,7 +114,7 @@ def _allows(rule: Node) -> bool:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add the four groups with override_action none; to watch one first, outside of prod, say until when in the tag waf-count-until: a day, then the groups.",
-    references=References(fsbp=["WAF.10", "WAF.12"], pci=["6.4.1"]),
+    references=References(fsbp=["WAF.10", "WAF.12"], nist=["SC-7", "SI-10"], pci=["6.4.1"]),
 )
 def managed_groups_refuse(acl: Resource, stack: Stack) -> Outcomes:
     groups = {
@@ -149,7 +157,9 @@ def _watched(acl: Resource) -> frozenset[str]:
     severity=HIGH,
     on=WEB_ACL,
     remedy="Add an aws.wafv2.WebAclLoggingConfiguration that keeps every record and redacts the headers authorization and cookie.",
-    references=References(fsbp=["WAF.11"], nist=["AU-12"], pci=["10.2.1"]),
+    references=References(
+        fsbp=["WAF.11"], nist=["AU-12"], hipaa=["164.312(b)"], pci=["10.2.1"], atlas=["AML.M0024"]
+    ),
 )
 def requests_are_recorded(acl: Resource, stack: Stack) -> Outcomes:
     logs = stack.referrers(acl, "resourceArn", LOGGING)
@@ -268,7 +278,7 @@ def _leaves(statement: Node, kind: str) -> Iterator[Node]:
     severity=MEDIUM,
     on=WEB_ACL,
     remedy="Block bodies over a size (size_constraint_statement on body); keep rules that allow to IP sets.",
-    references=References(nist=["SC-5", "SI-10"]),
+    references=References(nist=["SC-5", "SI-10"], owasp_ml=["ML01"]),
 )
 def bodies_are_bounded_and_nobody_passes(acl: Resource) -> Outcomes:
     rules = acl.items("rules")
@@ -286,3 +296,42 @@ def _bounds_bodies(rule: Node) -> bool:
         size.has("fieldToMatch.body") and size.switch("comparisonOperator") in ("GT", "GE")
         for size in _leaves(rule.part("statement"), "sizeConstraintStatement")
     )
+
+
+_METHOD = "aws:apigateway/method:Method"
+_ROUTE = "aws:apigatewayv2/route:Route"
+_FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl"
+_GRAPH_API = "aws:appsync/graphQLApi:GraphQLApi"
+_ASKS_NOBODY: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    _METHOD: ("authorization", "", ("NONE", "")),
+    _ROUTE: ("authorizationType", "NONE", ("NONE",)),
+    _FUNCTION_URL: ("authorizationType", "", ("NONE", "")),
+    # A key of AppSync is told to every client, and says nothing of who that is.
+    _GRAPH_API: ("authenticationType", "", ("API_KEY", "")),
+}
+
+
+@catalogue.resource(
+    "EDG-09",
+    "Every route of an API asks who calls",
+    severity=HIGH,
+    on=tuple(_ASKS_NOBODY),
+    remedy="Set authorization_type to AWS_IAM, JWT or CUSTOM (of a REST method: authorization; of a function's address: AWS_IAM).",
+    references=References(
+        fsbp=["APIGateway.8"],
+        nist=["AC-3", "IA-9"],
+        hipaa=["164.312(d)"],
+        pci=["7.2.1"],
+        aws_ai=["AISF-IAM-08"],
+        atlas=["AML.M0019"],
+    ),
+)
+def routes_ask_who_calls(route: Resource) -> Outcomes:
+    key, absent, nobody = _ASKS_NOBODY[route.type]
+    # A browser asks first whether it may, without credentials (Fetch standard, "CORS-preflight request").
+    if str(route.switch("httpMethod", absent="")) == "OPTIONS":
+        return
+    if str(route.switch("routeKey", absent="")).startswith(("OPTIONS ", "$disconnect")):
+        return
+    if route.switch(key, absent=absent) in nobody:
+        yield route.violation(key, "answers whoever calls")

@@ -43,7 +43,7 @@ SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
     severity=CRITICAL,
     on=CLUSTER,
     remedy="Set endpoint_private_access to True and endpoint_public_access to False, or list ranges of /24 or narrower.",
-    references=References(fsbp=["EKS.1"], nist=["SC-7"], pci=["1.3.1"]),
+    references=References(fsbp=["EKS.1"], nist=["SC-7"], pci=["1.3.1"], aws_ai=["AISF-RUNTIME-01"]),
 )
 def the_api_is_private(cluster: Resource) -> Outcomes:
     if not cluster.switch("vpcConfig.endpointPrivateAccess", absent=False):
@@ -70,7 +70,7 @@ def the_api_is_private(cluster: Resource) -> Outcomes:
     severity=HIGH,
     on=CLUSTER,
     remedy='Set encryption_config with resources ["secrets"] and the ARN of a key of the stack.',
-    references=References(fsbp=["EKS.3"], nist=["SC-28(1)"], pci=["3.5.1"]),
+    references=References(fsbp=["EKS.3"], nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"]),
 )
 def secrets_are_under_a_key(cluster: Resource) -> Outcomes:
     if "secrets" not in _words(cluster, "encryptionConfig.resources"):
@@ -89,7 +89,7 @@ CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "sch
     severity=HIGH,
     on=CLUSTER,
     remedy="List api, audit, authenticator, controllerManager and scheduler in enabled_cluster_log_types.",
-    references=References(fsbp=["EKS.8"], nist=["AU-12"], pci=["10.2.1"]),
+    references=References(fsbp=["EKS.8"], nist=["AU-12"], hipaa=["164.312(b)"], pci=["10.2.1"]),
 )
 def the_control_plane_is_logged(cluster: Resource) -> Outcomes:
     kept = _words(cluster, "enabledClusterLogTypes")
@@ -152,7 +152,9 @@ def the_version_is_supported(resource: Resource) -> Outcomes:
     severity=MEDIUM,
     on=(REPOSITORY, REPOSITORY_TEMPLATE),
     remedy="Set image_tag_mutability IMMUTABLE, scan_on_push True and encryption_type KMS with a key of the stack.",
-    references=References(fsbp=["ECR.1", "ECR.2"], pci=["11.3.1"], atlas=["AML.M0016"]),
+    references=References(
+        fsbp=["ECR.1", "ECR.2"], pci=["11.3.1"], atlas=["AML.M0016", "AML.T0010.004"], owasp_ml=["ML06"]
+    ),
 )
 def images_are_kept_safely(repository: Resource, stack: Stack) -> Outcomes:
     # Pull-through caches refresh their tags (Amazon ECR User Guide, "Repository creation templates").
@@ -198,7 +200,7 @@ _OTHER_ENGINES = ("calico", "cilium", "tigera-operator")
     severity=HIGH,
     on=CLUSTER,
     remedy='Install the add-on vpc-cni with configuration_values {"enableNetworkPolicy": "true"}; run nothing on Fargate.',
-    references=References(nist=["AC-4", "SC-7"], pci=["1.3.1"]),
+    references=References(nist=["AC-4", "SC-7"], pci=["1.3.1"], kubernetes=["5.3.1"]),
 )
 def network_policies_are_enforced(cluster: Resource, stack: Stack) -> Outcomes:
     for profile in stack.referrers(cluster, "clusterName", FARGATE):
@@ -263,7 +265,7 @@ def _turns_policies_on(made: Manifest) -> bool:
     "Add-ons and charts are pinned to a version",
     severity=MEDIUM,
     remedy="Set addon_version, or the chart's version; take charts from a registry of yours or over HTTPS.",
-    references=References(nist=["CM-2", "SI-7"], atlas=["AML.M0013"]),
+    references=References(nist=["CM-2", "SI-7"], atlas=["AML.M0013", "AML.T0010.001"], owasp_ml=["ML06"]),
 )
 def what_is_installed_is_pinned(resource: Resource) -> Outcomes:
     if resource.type == ADDON:

@@ -42,7 +42,7 @@ def _on(kinds: tuple[str, ...], judge: Callable[[Manifest], Outcomes]) -> Callab
     "No role grants everything or reads secrets at large, and nobody is bound to one that does",
     severity=HIGH,
     remedy="Name the verbs, the resources and, for secrets, their names; bind a role of your own instead of cluster-admin, admin or edit.",
-    references=References(nist=["AC-6"], pci=["7.2.2"]),
+    references=References(nist=["AC-6"], pci=["7.2.2"], kubernetes=["5.1.1", "5.1.3"]),
 )
 def no_role_grants_everything(resource: Resource) -> Outcomes:
     yield from _on(_ROLES, lambda role: per_item(role.items("rules"), _is_narrow))(resource)
@@ -105,7 +105,7 @@ _WAYS_UP: Mapping[str, frozenset[str]] = {
     "No role lets its holder become somebody else, or take the rules away",
     severity=HIGH,
     remedy="Take out impersonate, escalate and bind (or name the roles), and changes to tokens, exec, node proxies, namespaces and admission.",
-    references=References(nist=["AC-6", "AC-6(10)"]),
+    references=References(nist=["AC-6", "AC-6(10)"], kubernetes=["5.1.8"]),
 )
 def no_role_leads_up(resource: Resource) -> Outcomes:
     yield from _on(_ROLES, lambda role: per_item(role.items("rules"), _leads_nowhere))(resource)
@@ -137,7 +137,7 @@ def _words(rule: Node, key: str) -> list[str]:
     "Pods have a service account of their own, and its token only where a role is bound to it",
     severity=MEDIUM,
     remedy="Name a service account; set automount_service_account_token to False where nothing calls the Kubernetes API.",
-    references=References(nist=["AC-6", "IA-5"]),
+    references=References(nist=["AC-6", "IA-5"], kubernetes=["5.1.5", "5.1.6"]),
 )
 def tokens_are_mounted_where_needed(stack: Stack) -> Outcomes:
     yield from each_pod(stack, partial(_account, stack))
@@ -200,7 +200,7 @@ _INGRESS_WEB_ACL = "alb.ingress.kubernetes.io/wafv2-acl-arn"
     "No Service and no Ingress offers pods to the internet past the edge",
     severity=HIGH,
     remedy="Use ClusterIP, or a load balancer with the annotation aws-load-balancer-scheme: internal; users come through the edge.",
-    references=References(nist=["SC-7"], pci=["1.3.1"]),
+    references=References(nist=["SC-7"], pci=["1.3.1"], atlas=["AML.M0019"]),
 )
 def nothing_is_offered_past_the_edge(resource: Resource) -> Outcomes:
     yield from each(manifests(resource), _stays_behind_the_edge)

@@ -43,7 +43,7 @@ _ENFORCE = "pod-security.kubernetes.io/enforce"
     "Every namespace enforces the restricted Pod Security Standard",
     severity=HIGH,
     remedy="Label the namespace pod-security.kubernetes.io/enforce: restricted, and run nothing in the default one.",
-    references=References(nist=["CM-7", "AC-6"]),
+    references=References(nist=["CM-7", "AC-6"], kubernetes=["5.2.1"]),
 )
 def namespaces_are_restricted(stack: Stack) -> Outcomes:
     found = objects(stack)
@@ -104,7 +104,7 @@ _DIRECTIONS = ("Ingress", "Egress")
     "Every namespace refuses all traffic, in and out, that no other policy admits",
     severity=HIGH,
     remedy="Add a NetworkPolicy with an empty pod_selector, policy_types Ingress and Egress, and no rules.",
-    references=References(nist=["AC-4", "SC-7(5)"], pci=["1.3.1", "1.3.2"]),
+    references=References(nist=["AC-4", "SC-7(5)"], pci=["1.3.1", "1.3.2"], kubernetes=["5.3.2"]),
 )
 def namespaces_refuse_by_default(stack: Stack) -> Outcomes:
     found = objects(stack)

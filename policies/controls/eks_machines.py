@@ -105,7 +105,7 @@ def _karpenter_machines(made: Manifest) -> Outcomes:
     severity=HIGH,
     on=(NODE_GROUP, FARGATE),
     remedy="Place machines in private subnets; what they need of the internet goes through NAT or endpoints.",
-    references=References(nist=["SC-7"], pci=["1.3.1"]),
+    references=References(nist=["SC-7"], pci=["1.3.1"], aws_ai=["AISF-RUNTIME-01"]),
 )
 def machines_stand_in_private_subnets(group: Resource, stack: Stack) -> Outcomes:
     def judge(route: Node) -> Outcomes:

@@ -28,7 +28,12 @@ _RESTRICTED_SECCOMP = ("RuntimeDefault", "Localhost")
     "Pods run as nobody in particular, without rights over their node, on a root that cannot be written",
     severity=HIGH,
     remedy="Set run_as_non_root, allow_privilege_escalation False, capabilities drop ALL, seccomp RuntimeDefault and read_only_root_filesystem.",
-    references=References(nist=["AC-6", "CM-7"], pci=["2.2.4"]),
+    references=References(
+        nist=["AC-6", "CM-7"],
+        pci=["2.2.4"],
+        atlas=["AML.T0105"],
+        kubernetes=["5.2.6", "5.2.7", "5.2.8", "5.2.9", "5.6.2"],
+    ),
 )
 @on_pods
 def pods_are_restricted(pod: Pod) -> Outcomes:
@@ -112,7 +117,12 @@ _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
     "No pod is privileged, shares its node's namespaces, ports or files, or leaves its confinement",
     severity=HIGH,
     remedy="Take out privileged, host_network, host_pid, host_ipc, host_path, host_port and host_process; mount volumes of the cluster instead.",
-    references=References(nist=["AC-6", "SC-39"], pci=["2.2.4"]),
+    references=References(
+        nist=["AC-6", "SC-39"],
+        pci=["2.2.4"],
+        atlas=["AML.T0105"],
+        kubernetes=["5.2.2", "5.2.3", "5.2.4", "5.2.5", "5.2.11"],
+    ),
 )
 @on_pods
 def pods_stay_in_their_confinement(pod: Pod) -> Outcomes:
@@ -193,7 +203,12 @@ def registries(stack: Stack) -> Registries:
     "Every image comes from a registry of ours, by its digest",
     severity=HIGH,
     remedy="Name images <account>.dkr.ecr.<region>.amazonaws.com/<repository>@sha256:<digest>; bring others in by a pull-through cache.",
-    references=References(nist=["CM-7(5)", "SI-7"], atlas=["AML.M0013"]),
+    references=References(
+        nist=["CM-7(5)", "SI-7"],
+        atlas=["AML.M0013", "AML.T0010.004"],
+        owasp_ml=["ML06"],
+        kubernetes=["5.5.1"],
+    ),
 )
 def images_are_ours(stack: Stack) -> Outcomes:
     ours = stack.once(registries)
@@ -293,7 +308,7 @@ def _is_probed(container: Container) -> Outcomes:
     "No pod and no ConfigMap holds a credential in clear",
     severity=HIGH,
     remedy="Let the pod fetch it from Secrets Manager under the role of its service account.",
-    references=References(nist=["IA-5(7)"], pci=["8.6.2"]),
+    references=References(nist=["IA-5(7)"], pci=["8.6.2"], atlas=["AML.T0055"], aws_ai=["AISF-DATA-05"]),
 )
 def nothing_holds_a_credential(resource: Resource) -> Outcomes:
     yield from on_pods(lambda pod: per_container(pod, _told_none))(resource)
@@ -335,7 +350,7 @@ _LASTING_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type of
     "No Secret of Kubernetes gets its content from the program, or is a token that lasts",
     severity=HIGH,
     remedy="Let the pod fetch the secret from Secrets Manager, or an operator in the cluster copy it; use short-lived tokens.",
-    references=References(nist=["IA-5(7)", "SC-28"], pci=["8.6.2"]),
+    references=References(nist=["IA-5(7)", "SC-28"], pci=["8.6.2"], atlas=["AML.T0055"]),
 )
 def secrets_do_not_come_through_the_program(resource: Resource) -> Outcomes:
     # Whatever a program writes also lies in the stack's state, and in what every preview shows.

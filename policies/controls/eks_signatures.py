@@ -40,7 +40,9 @@ SIGNING_PROFILE = "aws:signer/signingProfile:SigningProfile"
     "Admission lets in signed images only, and nothing while it cannot check",
     severity=HIGH,
     remedy="Add a Kyverno ImageValidatingPolicy or ClusterPolicy (verifyImages, Enforce, failurePolicy Fail) for all pods, or a sigstore ClusterImagePolicy.",
-    references=References(nist=["SI-7(15)", "CM-14"], atlas=["AML.M0013"]),
+    references=References(
+        nist=["SI-7(15)", "CM-14"], atlas=["AML.M0013", "AML.M0014"], owasp_ml=["ML06"], kubernetes=["5.5.1"]
+    ),
 )
 def only_signed_images_run(stack: Stack) -> Outcomes:
     for cluster in _working_clusters(stack):

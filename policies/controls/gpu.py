@@ -119,7 +119,7 @@ def gpus_are_reserved_and_bounded(group: Resource, stack: Stack) -> Outcomes:
     "Somebody is told when GPUs cost more than was planned",
     severity=MEDIUM,
     remedy="Add an aws.budgets.Budget of type COST with a notification that has a subscriber.",
-    references=References(atlas=["AML.T0034"]),
+    references=References(nist=["SC-6"], atlas=["AML.T0034"]),
 )
 def gpus_have_a_budget(stack: Stack) -> Outcomes:
     if any(_gpu_groups(stack, NODE_GROUP, SCALING_GROUP, INSTANCE)) and not any(

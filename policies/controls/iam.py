@@ -52,7 +52,9 @@ def nothing_allows_everything(resource: Resource) -> Outcomes:
     severity=HIGH,
     on=GRANTS,
     remedy="Name the actions; name the resources, or narrow them by a condition such as aws:ResourceTag.",
-    references=References(fsbp=["IAM.21"], nist=["AC-6"]),
+    references=References(
+        fsbp=["IAM.21"], nist=["AC-6"], hipaa=["164.312(a)(1)"], pci=["7.2.1"], aws_ai=["AISF-IAM-02"]
+    ),
 )
 def grants_are_narrow(resource: Resource) -> Outcomes:
     for statement in grants_of(resource):
@@ -83,7 +85,7 @@ def _narrowable_write(statement: Statement) -> str:
     severity=CRITICAL,
     on=ROLE,
     remedy="Name the principals; for another account ask for sts:ExternalId, aws:PrincipalOrgID or a second factor.",
-    references=References(nist=["AC-3"], pci=["7.2.1"]),
+    references=References(nist=["AC-3"], hipaa=["164.312(a)(1)"], pci=["7.2.1"], aws_ai=["AISF-IAM-05"]),
 )
 def trust_is_narrow(role: Resource) -> Outcomes:
     own = own_accounts(role)
@@ -117,7 +119,9 @@ _ATTACHMENTS = {
     severity=HIGH,
     on=tuple(_ATTACHMENTS),
     remedy="Attach a policy with the actions that the work needs instead of AWS's administrator policies.",
-    references=References(cis=["1.16"], fsbp=["IAM.1"], nist=["AC-6"]),
+    references=References(
+        cis=["1.16"], fsbp=["IAM.1"], nist=["AC-6"], hipaa=["164.312(a)(1)"], pci=["7.2.1"]
+    ),
 )
 def nobody_is_administrator(attachment: Resource, stack: Stack) -> Outcomes:
     for path, arn in attachment.texts(_ATTACHMENTS[attachment.type]):
@@ -158,7 +162,9 @@ def roles_carry_a_boundary(role: Resource) -> Outcomes:
         "aws:iam/userLoginProfile:UserLoginProfile",
     ),
     remedy="Let people take on roles through single sign-on, and workloads through their own identity.",
-    references=References(cis=["1.13", "1.15"], fsbp=["IAM.2", "IAM.3"], nist=["IA-5"]),
+    references=References(
+        cis=["1.13", "1.15"], fsbp=["IAM.2", "IAM.3"], nist=["IA-5"], aws_ai=["AISF-IAM-03"]
+    ),
 )
 def users_hold_nothing(resource: Resource) -> Outcomes:
     problem = {
@@ -230,7 +236,9 @@ _PASSWORDS = {
     "An account that has roles has a password policy at CIS strength",
     severity=MEDIUM,
     remedy="Add an aws.iam.AccountPasswordPolicy with minimum_password_length 14 and password_reuse_prevention 24.",
-    references=References(cis=["1.8", "1.9"], fsbp=["IAM.15", "IAM.16"], pci=["8.3.6"]),
+    references=References(
+        cis=["1.8", "1.9"], fsbp=["IAM.7", "IAM.15", "IAM.16"], nist=["IA-5(1)"], pci=["8.3.6"]
+    ),
 )
 def passwords_are_strong(stack: Stack) -> Outcomes:
     found = stack.of("aws:iam/accountPasswordPolicy:AccountPasswordPolicy")
@@ -272,7 +280,7 @@ Escalation - Methods and Mitigation")."""
     severity=HIGH,
     on=GRANTS,
     remedy="Name the roles or policies in full, or narrow by iam:PassedToService or iam:PermissionsBoundary.",
-    references=References(nist=["AC-6(10)"]),
+    references=References(nist=["AC-6(10)"], pci=["7.2.1"], aws_ai=["AISF-IAM-02"]),
 )
 def nobody_escalates(resource: Resource) -> Outcomes:
     for statement in grants_of(resource):
@@ -314,7 +322,7 @@ def sessions_end(role: Resource) -> Outcomes:
     "An account that has roles has an Access Analyzer for access from outside",
     severity=MEDIUM,
     remedy="Add an aws.accessanalyzer.Analyzer of type ACCOUNT or ORGANIZATION.",
-    references=References(cis=["1.20"], fsbp=["IAM.28"]),
+    references=References(cis=["1.20"], fsbp=["IAM.28"], nist=["CA-7"], aws_ai=["AISF-DATA-02"]),
 )
 def outside_access_is_analysed(stack: Stack) -> Outcomes:
     analyzers = stack.of("aws:accessanalyzer/analyzer:Analyzer")
@@ -329,7 +337,7 @@ def outside_access_is_analysed(stack: Stack) -> Outcomes:
     severity=HIGH,
     on=tuple(dict.fromkeys((*GRANTS, *RESOURCE_POLICIES))),
     remedy="List what is allowed (Action, Principal, Resource); keep NotAction and NotPrincipal for Deny.",
-    references=References(nist=["AC-6"]),
+    references=References(nist=["AC-6"], pci=["7.2.1"]),
 )
 def nothing_is_allowed_by_exception(resource: Resource) -> Outcomes:
     for statement in _every_statement(resource):
@@ -374,3 +382,70 @@ def services_act_for_us_only(role: Resource) -> Outcomes:
             "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid"
         ):
             yield role.violation(statement.path, "lets a service act for somebody else's resources")
+
+
+# Buckets and keys have controls of their own (STO-02, KEY-03), endpoints of the VPC as well (NET-07).
+DOORS = {
+    "aws:backup/vaultPolicy:VaultPolicy": "policy",
+    "aws:cloudwatch/eventBusPolicy:EventBusPolicy": "policy",
+    "aws:cloudwatch/logDestinationPolicy:LogDestinationPolicy": "accessPolicy",
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": "policyDocument",
+    "aws:dynamodb/resourcePolicy:ResourcePolicy": "policy",
+    "aws:ecr/registryPolicy:RegistryPolicy": "policy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
+    "aws:efs/fileSystemPolicy:FileSystemPolicy": "policy",
+    "aws:elasticsearch/domainPolicy:DomainPolicy": "accessPolicies",
+    "aws:glue/resourcePolicy:ResourcePolicy": "policy",
+    "aws:kinesis/resourcePolicy:ResourcePolicy": "policy",
+    "aws:opensearch/domain:Domain": "accessPolicies",
+    "aws:opensearch/domainPolicy:DomainPolicy": "accessPolicies",
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "resourcePolicy",
+    "aws:secretsmanager/secret:Secret": "policy",
+    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",
+    "aws:sns/topic:Topic": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sqs/queue:Queue": "policy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
+_PERMISSION = "aws:lambda/permission:Permission"
+_LAYER = "aws:lambda/layerVersionPermission:LayerVersionPermission"
+_DOCUMENT = "aws:ssm/document:Document"
+_ACCOUNTS = ("account_ids", "accountIds")
+"""The provider takes a map here, whose keys no SDK translates."""
+
+
+@catalogue.resource(
+    "IAM-15",
+    "No topic, queue, secret, image, function or index admits everybody",
+    severity=CRITICAL,
+    on=(*DOORS, _PERMISSION, _LAYER, _DOCUMENT),
+    remedy="Name the principals, or bind the statement by aws:SourceAccount, aws:SourceArn or aws:PrincipalOrgID.",
+    references=References(
+        fsbp=["Lambda.1", "SNS.4", "SSM.4"],
+        nist=["AC-3", "AC-6"],
+        hipaa=["164.312(a)(1)"],
+        pci=["7.2.1"],
+        atlas=["AML.M0005"],
+    ),
+)
+def no_door_stands_open(resource: Resource) -> Outcomes:
+    if resource.type in (_PERMISSION, _LAYER):
+        yield from _one_is_named(resource)
+    elif resource.type == _DOCUMENT:
+        shared = ",".join(str(resource.switch(f"permissions.{key}", absent="")) for key in _ACCOUNTS)
+        if "all" in shared.lower().split(","):
+            yield resource.violation("permissions", "admits everybody")
+    else:
+        for statement in statements(resource, DOORS[resource.type]):
+            everybody = statement.everyone or bool(statement.not_principals)
+            if statement.allows and everybody and not names_whom(statement):
+                yield resource.violation(statement.path, "admits everybody")
+
+
+def _one_is_named(permission: Resource) -> Outcomes:
+    if permission.switch("principal") != "*":
+        return
+    if not any(
+        permission.has(key) for key in ("sourceAccount", "sourceArn", "principalOrgId", "organizationId")
+    ):
+        yield permission.violation("principal", "admits everybody")

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
+from machinery.authority import is_account
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
 from machinery.documents import statements
-from machinery.grants import names_whom
+from machinery.grants import (
+    CIRCUMSTANCES,
+    IDENTITY_POLICIES,
+    ROLE,
+    any_resource,
+    grants_of,
+    names_whom,
+)
 from machinery.stack import Stack
 from machinery.subject import Node, Outcomes, Resource, per_item
 
@@ -40,7 +50,7 @@ def keys_rotate(key: Resource) -> Outcomes:
     severity=HIGH,
     on=(KEY, REPLICA, EXTERNAL),
     remedy="Set deletion_window_in_days to 30, or leave it out.",
-    references=References(fsbp=["KMS.3"]),
+    references=References(fsbp=["KMS.3"], nist=["SC-12"], pci=["3.7.4"]),
 )
 def deletion_waits(key: Resource) -> Outcomes:
     floor = key.declared.floors.key_deletion_days
@@ -54,7 +64,7 @@ def deletion_waits(key: Resource) -> Outcomes:
     severity=CRITICAL,
     on=(KEY, REPLICA, EXTERNAL, "aws:kms/keyPolicy:KeyPolicy"),
     remedy="Name the principals, or bind the statement by kms:CallerAccount or aws:PrincipalOrgID.",
-    references=References(fsbp=["KMS.5"], nist=["AC-3"]),
+    references=References(fsbp=["KMS.5"], nist=["AC-3"], hipaa=["164.312(a)(2)(iv)"], pci=["7.2.1"]),
 )
 def no_key_for_everybody(key: Resource) -> Outcomes:
     for statement in statements(key, "policy"):
@@ -72,11 +82,16 @@ _KEYED: dict[str, str] = {
     "aws:ecr/repository:Repository": "encryptionConfigurations.kmsKey",
     "aws:efs/fileSystem:FileSystem": "kmsKeyId",
     "aws:eks/cluster:Cluster": "encryptionConfig.provider.keyArn",
+    "aws:elasticache/replicationGroup:ReplicationGroup": "kmsKeyId",
     "aws:fsx/lustreFileSystem:LustreFileSystem": "kmsKeyId",
     "aws:kinesis/stream:Stream": "kmsKeyId",
     "aws:lambda/function:Function": "kmsKeyArn",
+    "aws:msk/cluster:Cluster": "encryptionInfo.encryptionAtRestKmsKeyArn",
+    "aws:opensearch/domain:Domain": "encryptAtRest.kmsKeyId",
     "aws:rds/cluster:Cluster": "kmsKeyId",
     "aws:rds/instance:Instance": "kmsKeyId",
+    "aws:sagemaker/domain:Domain": "kmsKeyId",
+    "aws:sagemaker/notebookInstance:NotebookInstance": "kmsKeyId",
     "aws:secretsmanager/secret:Secret": "kmsKeyId",
     "aws:sns/topic:Topic": "kmsMasterKeyId",
     "aws:sqs/queue:Queue": "kmsMasterKeyId",
@@ -96,7 +111,13 @@ _DISKS: dict[str, tuple[tuple[str, str], ...]] = {
     on=(*_KEYED, *_DISKS),
     remedy="Name the key of the data domain (kms_key_id and its kin) instead of leaving it to AWS's own.",
     references=References(
-        nist=["SC-28(1)"], pci=["3.5.1"], hipaa=["164.312(a)(2)(iv)"], fsbp=["SNS.1", "SQS.1"]
+        cis=["2.2.1", "2.4.1"],
+        fsbp=["SNS.1", "SQS.1"],
+        nist=["SC-28(1)"],
+        hipaa=["164.312(a)(2)(iv)"],
+        pci=["3.5.1"],
+        atlas=["AML.M0012"],
+        aws_ai=["AISF-INFRA-05"],
     ),
 )
 def data_is_under_a_key_of_ours(resource: Resource, stack: Stack) -> Outcomes:
@@ -135,3 +156,55 @@ def a_key_serves_one_domain(key: Resource, stack: Stack) -> Outcomes:
         domains |= {b.word("tags.data-domain") for b in stack.targets(encryption, "bucket", BUCKET)}
     if len(domains - {""}) > 1:
         yield key.violation("", "is shared by several data domains")
+
+
+_ADMINISTRATION = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DisableKey")
+_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:Sign")
+
+
+@catalogue.resource(
+    "KEY-06",
+    "Who administers a key does not use it",
+    severity=HIGH,
+    on=(KEY, REPLICA, EXTERNAL, "aws:kms/keyPolicy:KeyPolicy"),
+    remedy="Name administrators and users in statements of their own; leave Decrypt, GenerateDataKey and Sign out of the first and PutKeyPolicy out of the second.",
+    references=References(nist=["AC-5", "SC-12"], pci=["3.7.4"], aws_ai=["AISF-INFRA-07"]),
+)
+def administration_and_use_are_apart(key: Resource) -> Outcomes:
+    administrators: set[str] = set()
+    users: dict[str, str] = {}
+    for statement in statements(key, "policy"):
+        # The account itself only lets IAM decide (AWS KMS Developer Guide, "Default key policy").
+        named = {p.name for p in statement.principals if p.kind == "AWS" and not is_account(p)}
+        if any(map(statement.grants, _ADMINISTRATION)):
+            administrators |= named
+        if any(map(statement.grants, _USE)):
+            users |= dict.fromkeys(named, statement.path)
+    for path in sorted({users[name] for name in administrators & users.keys()}):
+        yield key.violation(path, "lets somebody use the key who may also change who uses it")
+
+
+_DECRYPTS = ("kms:Decrypt", "kms:ReEncryptFrom")
+
+
+@catalogue.resource(
+    "KEY-07",
+    "Nobody decrypts with every key",
+    severity=HIGH,
+    on=(*IDENTITY_POLICIES, ROLE),
+    remedy="Name the keys, or narrow by aws:ResourceTag or kms:ResourceAliases; kms:ViaService says how a key is used and not which.",
+    references=References(
+        fsbp=["KMS.1", "KMS.2"], nist=["AC-6", "SC-12"], hipaa=["164.312(a)(2)(iv)"], pci=["3.6.1"]
+    ),
+)
+def nobody_decrypts_everything(resource: Resource) -> Outcomes:
+    for statement in grants_of(resource):
+        if not any(map(statement.grants, _DECRYPTS)):
+            continue
+        every = any_resource(statement) or any(fnmatchcase(r, "arn:*:key/[*]") for r in statement.resources)
+        narrow = [c for c in statement.binding() if not c.negated and c.key not in _OF_NO_KEY]
+        if every and not narrow:
+            yield resource.violation(statement.path, "decrypts with every key of the account")
+
+
+_OF_NO_KEY = ("kms:viaservice", "kms:calleraccount", *CIRCUMSTANCES)

@@ -79,7 +79,7 @@ HTTP, HTTPS = 80, 443
     severity=CRITICAL,
     on=RULE_CARRIERS,
     remedy="Admit another security group, or the address ranges that you know; the edge alone admits the world, on 443.",
-    references=References(fsbp=["EC2.18"], nist=["SC-7"], pci=["1.3.1"]),
+    references=References(fsbp=["EC2.18"], nist=["SC-7"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]),
 )
 def no_rule_admits_the_internet(resource: Resource) -> Outcomes:
     def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
@@ -96,7 +96,9 @@ def no_rule_admits_the_internet(resource: Resource) -> Outcomes:
     severity=CRITICAL,
     on=RULE_CARRIERS,
     remedy="Admit another security group, or address ranges of /24 (IPv6 /56) or narrower.",
-    references=References(cis=["5.2", "5.3"], fsbp=["EC2.19"], nist=["SC-7"]),
+    references=References(
+        cis=["5.2", "5.3"], fsbp=["EC2.19"], nist=["SC-7"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]
+    ),
 )
 def guarded_ports_are_open_narrowly(resource: Resource) -> Outcomes:
     def judge(rule: Rule, range_: Node, network: Network) -> Outcomes:
@@ -116,7 +118,7 @@ def _guarded_port(rule: Rule) -> int | None:
     severity=HIGH,
     on=VPCS,
     remedy="Add an aws.ec2.DefaultSecurityGroup for the VPC with ingress=[] and egress=[].",
-    references=References(cis=["5.4"], fsbp=["EC2.2"]),
+    references=References(cis=["5.4"], fsbp=["EC2.2"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def default_group_is_empty(vpc: Resource, stack: Stack) -> Outcomes:
     groups = stack.referrers(vpc, "vpcId", DEFAULT_GROUP)
@@ -185,7 +187,7 @@ def _days_kept(log: Resource, stack: Stack) -> int | None:
     severity=HIGH,
     on=SUBNETS,
     remedy="Set map_public_ip_on_launch to False; what must be public gets an Elastic IP of its own.",
-    references=References(fsbp=["EC2.15"]),
+    references=References(fsbp=["EC2.15"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def subnet_gives_no_public_addresses(subnet: Resource) -> Outcomes:
     # AWS makes its default subnets public (provider documentation of aws_default_subnet).
@@ -203,7 +205,7 @@ def subnet_gives_no_public_addresses(subnet: Resource) -> Outcomes:
     severity=HIGH,
     on=SUBNETS,
     remedy="Give the isolated subnet a route table of its own without a route to a gateway.",
-    references=References(nist=["SC-7"]),
+    references=References(nist=["SC-7"], pci=["1.3.2"], atlas=["AML.T0025"], aws_ai=["AISF-INFRA-08"]),
 )
 def isolated_subnets_have_no_way_out(subnet: Resource, stack: Stack) -> Outcomes:
     if is_isolated(subnet, stack):
@@ -363,7 +365,7 @@ NEEDED_BY_ISOLATED_NODES = ("ecr.api", "ecr.dkr", "sts", "logs", "kms", "eks", "
     severity=MEDIUM,
     on=VPCS,
     remedy="Add interface endpoints for ecr.api, ecr.dkr, sts, logs, kms, eks and ec2.",
-    references=References(fsbp=["EC2.10"]),
+    references=References(fsbp=["EC2.10"], nist=["SC-7"]),
 )
 def isolated_nodes_reach_aws(vpc: Resource, stack: Stack) -> Outcomes:
     if not any(is_isolated(subnet, stack) for subnet in stack.referrers(vpc, "vpcId", *SUBNETS)):
@@ -400,7 +402,7 @@ _ADMINISTRATION = (22, 3389)
     severity=MEDIUM,
     on=[*_ACLS, "aws:ec2/networkAclRule:NetworkAclRule"],
     remedy="Admit approved ranges only; where answers need a range that contains 3389, deny 3389 before it.",
-    references=References(cis=["5.1"], fsbp=["EC2.21"]),
+    references=References(cis=["5.1"], fsbp=["EC2.21"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def network_acls_keep_administration_out(acl: Resource) -> Outcomes:
     if acl.type in _ACLS:
@@ -450,6 +452,7 @@ def _fits(line: Node, port: int) -> bool:
     severity=MEDIUM,
     on=RULE_CARRIERS,
     remedy="Write a description that a reviewer understands without the code.",
+    references=References(nist=["CM-6"], pci=["1.2.5"]),
 )
 def rules_say_what_they_are_for(resource: Resource) -> Outcomes:
     if resource.type == GROUP and _says_nothing(resource):
@@ -621,7 +624,7 @@ def _public_api(cluster: Resource) -> Outcomes:
     severity=HIGH,
     on=RULE_CARRIERS,
     remedy="Give the load balancer a group of its own; machines and databases admit that group.",
-    references=References(fsbp=["EC2.18"]),
+    references=References(fsbp=["EC2.18"], nist=["SC-7"], pci=["1.3.1"]),
 )
 def only_load_balancers_meet_the_internet(carrier: Resource, stack: Stack) -> Outcomes:
     if not any(is_world(network) for rule in inbound_rules(carrier) for network in rule.known_ranges()):

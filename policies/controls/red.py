@@ -70,7 +70,9 @@ def backups_are_copied_away(plan: Resource, stack: Stack) -> Outcomes:
     severity=HIGH,
     on=VAULT,
     remedy="Add an aws.backup.VaultLockConfiguration with min_retention_days at the profile's floor; changeable_for_days makes it final, which COMPLIANCE asks for.",
-    references=References(fsbp=["Backup.1"], nist=["CP-9", "SI-12"], pci=["10.3.2"]),
+    references=References(
+        fsbp=["Backup.1"], nist=["CP-9", "SI-12"], hipaa=["164.308(a)(7)(ii)(A)"], pci=["10.3.2"]
+    ),
 )
 def vaults_are_locked(vault: Resource, stack: Stack) -> Outcomes:
     locks = stack.referrers(vault, "backupVaultName", LOCK)

@@ -14,7 +14,17 @@ from machinery.declarations import REQUIRED_TAGS, accounts_of
 from machinery.documents import Condition, Statement, statements
 from machinery.regions import JURISDICTIONS, REGION_PATTERN, region_of
 from machinery.stack import AWS_PROVIDER, Stack
-from machinery.subject import Node, Outcomes, Resource, Undecided, UnknownSwitch, Violation, per_item
+from machinery.subject import (
+    Node,
+    Outcome,
+    Outcomes,
+    Resource,
+    Undecided,
+    UnknownSwitch,
+    Violation,
+    per_item,
+    remembered,
+)
 from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
@@ -46,7 +56,7 @@ _GLOBAL_MODULES = ("iam", "cloudfront", "organizations", "shield", "globalaccele
     "Everything that a region can be told of is in the declared jurisdiction",
     severity=CRITICAL,
     remedy="Use a provider in a region of the jurisdiction; name regions, zones, ARNs and endpoints of it only.",
-    references=References(nist=["AC-4", "SA-9(5)"], hipaa=["164.308(b)(1)"]),
+    references=References(nist=["AC-4", "SA-9(5)"], hipaa=["164.308(b)(1)"], aws_ai=["AISF-GOV-02"]),
 )
 def everything_is_in_the_jurisdiction(stack: Stack) -> Outcomes:
     if not stack.of(AWS_PROVIDER) and not any(stack.matching("aws:")):
@@ -59,7 +69,7 @@ def everything_is_in_the_jurisdiction(stack: Stack) -> Outcomes:
     unknown = 0
     for resource in stack.resources:
         admitted = regions | {GLOBAL_REGION} if resource.urn in edge else regions
-        for outcome in per_item([resource], lambda resource, admitted=admitted: _stays(resource, admitted)):  # type: ignore[misc]
+        for outcome in _staying(resource, admitted):
             if isinstance(outcome, Violation):
                 yield outcome
             else:
@@ -90,9 +100,12 @@ def _bound_to_us_east_1(stack: Stack) -> set[str]:
     return bound
 
 
-def _stays(resource: Node, regions: frozenset[str]) -> Outcomes:
-    if not isinstance(resource, Resource):
-        return
+@remembered
+def _staying(resource: Resource, regions: frozenset[str]) -> Sequence[Outcome]:
+    return list(per_item([resource], lambda _: _stays(resource, regions)))
+
+
+def _stays(resource: Resource, regions: frozenset[str]) -> Outcomes:
     unknown = ""
     for path, found in leaves(resource.value):
         if found is UNKNOWN:
@@ -446,7 +459,7 @@ _PROBES = (
     on="aws:iam/role:Role",
     remedy="Deny, in the role's permissions boundary, all but global services where aws:RequestedRegion is not "
     "one of the jurisdiction's.",
-    references=References(nist=["AC-3", "AC-6", "SA-9(5)"]),
+    references=References(nist=["AC-3", "AC-6", "SA-9(5)"], aws_ai=["AISF-GOV-02"]),
 )
 def role_stays(role: Resource, stack: Stack) -> Outcomes:
     regions = _regions(stack)

@@ -15,7 +15,7 @@ from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References, sta
 from machinery.documents import Condition, Statement, statements
 from machinery.regions import region_of
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, per_item
+from machinery.subject import Node, Outcomes, Resource, per_item, remembered
 from machinery.values import leaves
 
 catalogue = Catalogue()
@@ -39,7 +39,13 @@ _SWITCHES = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restri
     on=BUCKET,
     remedy="Add a BucketPublicAccessBlock with all four switches True.",
     references=References(
-        cis=["2.1.4"], fsbp=["S3.8"], nist=["AC-3", "AC-21"], hipaa=["164.312(a)(1)"], pci=["1.3.1"]
+        cis=["2.1.4"],
+        fsbp=["S3.8"],
+        nist=["AC-3", "AC-21"],
+        hipaa=["164.312(a)(1)"],
+        pci=["1.3.1"],
+        atlas=["AML.M0005"],
+        aws_ai=["AISF-DATA-04"],
     ),
 )
 def bucket_blocks_public_access(bucket: Resource, stack: Stack) -> Outcomes:
@@ -234,7 +240,9 @@ def _enabled(versioning: Node) -> Outcomes:
     severity=HIGH,
     on=BUCKET,
     remedy="Add a BucketServerSideEncryptionConfiguration with aws:kms, the key's ARN and bucket_key_enabled.",
-    references=References(fsbp=["S3.17"], nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"]),
+    references=References(
+        fsbp=["S3.17"], nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"], atlas=["AML.M0012"]
+    ),
 )
 def bucket_is_encrypted(bucket: Resource, stack: Stack) -> Outcomes:
     # Neither S3's server access logs nor a load balancer's can be delivered into a bucket with SSE-KMS (S3 User
@@ -322,7 +330,13 @@ def _puts_objects(statement: Statement) -> bool:
     severity=MEDIUM,
     on=BUCKET,
     remedy="Add a BucketLogging whose target bucket takes nothing else and is encrypted with SSE-S3.",
-    references=References(fsbp=["S3.9"], nist=["AU-2", "AU-12"], hipaa=["164.312(b)"], pci=["10.2.1"]),
+    references=References(
+        cis=["3.4"],
+        fsbp=["CloudTrail.7", "S3.9"],
+        nist=["AU-2", "AU-12"],
+        hipaa=["164.312(b)"],
+        pci=["10.2.1"],
+    ),
 )
 def bucket_logs_access(bucket: Resource, stack: Stack) -> Outcomes:
     loggings = stack.referrers(bucket, "bucket", LOGGING)
@@ -373,15 +387,9 @@ def _users(stack: Stack) -> dict[str, set[str]]:
     for other in stack.resources:
         if not other.type.startswith(_REACHING) or other.type.startswith(_READING):
             continue
-        for key, value in other.value.items():
-            if key not in _passive(other):
-                used = {
-                    *other.property_dependencies.get(key, ()),
-                    *stack.referred(other, key),
-                    *_named(value),
-                }
-                for name in used:
-                    users.setdefault(name, set()).add(other.urn)
+        for key, named in _names_in(other).items():
+            for name in {*other.property_dependencies.get(key, ()), *stack.referred(other, key), *named}:
+                users.setdefault(name, set()).add(other.urn)
     return users
 
 
@@ -392,12 +400,20 @@ def _passive(other: Resource) -> set[str]:
     return passive
 
 
+@remembered
+def _names_in(other: Resource) -> Mapping[str, set[str]]:
+    """Return what could be names of buckets in each property of a resource that may use one."""
+    passive = _passive(other)
+    return {key: _named(value) for key, value in other.value.items() if key not in passive}
+
+
 def _named(value: object) -> set[str]:
     """Return what could be names of buckets in the texts of ``value``."""
     texts = [leaf for _, leaf in leaves(value) if isinstance(leaf, str)]
     return {name for text in texts for pair in _BUCKET_NAME.findall(text) for name in pair if name}
 
 
+LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 LOCKED_DOMAINS = ("logs", "models", "backup")
 
 
@@ -408,7 +424,14 @@ LOCKED_DOMAINS = ("logs", "models", "backup")
     on=BUCKET,
     remedy="Make the bucket with object_lock_enabled and add a BucketObjectLockConfiguration with the "
     "profile's mode and days.",
-    references=References(fsbp=["S3.15"], nist=["AU-9", "CP-9"], hipaa=["164.312(c)(1)"], pci=["10.3.4"]),
+    references=References(
+        fsbp=["S3.15"],
+        nist=["AU-9", "CP-9"],
+        hipaa=["164.312(c)(1)"],
+        pci=["10.3.4"],
+        atlas=["AML.M0005"],
+        owasp_ml=["ML10"],
+    ),
 )
 def bucket_is_locked(bucket: Resource, stack: Stack) -> Outcomes:
     audit = bool(stack.referrers(bucket, "s3BucketName", TRAIL))
@@ -416,8 +439,7 @@ def bucket_is_locked(bucket: Resource, stack: Stack) -> Outcomes:
     # S3 delivers no server access logs into a locked bucket (S3 User Guide, "Object Lock considerations").
     if domain not in LOCKED_DOMAINS or _takes_only_access_logs(bucket, stack):
         return
-    type_ = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
-    separate: Sequence[Node] = stack.referrers(bucket, "bucket", type_)
+    separate: Sequence[Node] = stack.referrers(bucket, "bucket", LOCK)
     locks = separate or bucket.items("objectLockConfiguration")
     if not locks:
         yield bucket.violation("", "is not locked, so what it holds can be rewritten and deleted")

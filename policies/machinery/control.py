@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -30,25 +30,28 @@ class Severity(Enum):
 CRITICAL, HIGH, MEDIUM, LOW = Severity
 
 
+def _framework(name: str) -> Any:
+    return field(default=(), metadata={"name": name})
+
+
 @dataclass(frozen=True, kw_only=True)
 class References:
     """Where public frameworks ask for the same, in their own numbering (text: ``1.10`` is not ``1.1``)."""
 
-    cis: Sequence[str] = ()
-    """CIS AWS Foundations Benchmark 3.0."""
-    fsbp: Sequence[str] = ()
-    """AWS Foundational Security Best Practices, Security Hub ids."""
-    nist: Sequence[str] = ()
-    """NIST SP 800-53 revision 5."""
-    hipaa: Sequence[str] = ()
-    """45 CFR 164."""
-    pci: Sequence[str] = ()
-    """PCI DSS 4.0."""
-    atlas: Sequence[str] = ()
-    """MITRE ATLAS."""
-    owasp_ml: Sequence[str] = ()
-    """OWASP Machine Learning Security Top 10, 2023."""
+    cis: Sequence[str] = _framework("CIS AWS Foundations Benchmark 3.0")
+    fsbp: Sequence[str] = _framework("AWS Foundational Security Best Practices (Security Hub)")
+    nist: Sequence[str] = _framework("NIST SP 800-53 revision 5")
+    hipaa: Sequence[str] = _framework("HIPAA, 45 CFR 164")
+    pci: Sequence[str] = _framework("PCI DSS 4.0")
+    atlas: Sequence[str] = _framework("MITRE ATLAS 5.6")
+    owasp_ml: Sequence[str] = _framework("OWASP Machine Learning Security Top 10, 2023")
+    kubernetes: Sequence[str] = _framework("CIS Kubernetes Benchmark 1.12")
+    aws_ai: Sequence[str] = _framework("AWS AI Security Framework")
+    ml_lens: Sequence[str] = _framework("AWS Well-Architected, Machine Learning Lens")
 
+
+FRAMEWORKS: Mapping[str, str] = {each.name: each.metadata["name"] for each in fields(References)}
+"""The names of the frameworks, by what references call them."""
 
 ResourceRule = Callable[[Resource], Outcomes]
 SubjectRule = Callable[[Resource, Stack], Outcomes]
@@ -87,10 +90,11 @@ class Control:
         """Run a stack rule, once for each of its subjects or once for the whole."""
         if not self.on:
             return _signed(guarded(lambda: self.rule(stack)), "")
-        outcomes: list[Outcome] = []
-        for subject in stack.of(*self.on):
-            outcomes += _signed(guarded(partial(self.rule, subject, stack)), subject.urn)
-        return outcomes
+        return [outcome for subject in stack.of(*self.on) for outcome in self.judge_subject(subject, stack)]
+
+    def judge_subject(self, subject: Resource, stack: Stack) -> list[Outcome]:
+        """Run a stack rule on one of its subjects."""
+        return _signed(guarded(partial(self.rule, subject, stack)), subject.urn)
 
 
 def _signed(outcomes: Outcomes, urn: str) -> list[Outcome]:

@@ -34,8 +34,7 @@ RESOURCE_POLICIES: dict[str, str] = {
 }
 """Resources that say themselves who may do something with them."""
 
-# Conditions that say when or how, not what or who: they stop nobody who is let in.
-_CIRCUMSTANCES = (
+CIRCUMSTANCES = (
     "aws:securetransport",
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
@@ -46,6 +45,7 @@ _CIRCUMSTANCES = (
     "aws:referer",
     "aws:requestedregion",
 )
+"""Conditions that say when or how, not what or who: they stop nobody who is let in."""
 
 _WHO = (
     "aws:principalorgid",
@@ -55,6 +55,7 @@ _WHO = (
     "aws:sourceaccount",
     "aws:sourcearn",
     "aws:sourceorgid",
+    "aws:sourceowner",
     "aws:userid",
     "kms:calleraccount",
     "sts:externalid",
@@ -80,7 +81,7 @@ def grants_of(resource: Resource) -> Iterator[Statement]:
 
 def narrows(statement: Statement) -> bool:
     """Say whether a condition of the statement narrows what it is about, or whom."""
-    return any(not c.negated and c.key not in _CIRCUMSTANCES for c in statement.binding())
+    return any(not c.negated and c.key not in CIRCUMSTANCES for c in statement.binding())
 
 
 def names_whom(statement: Statement) -> bool:

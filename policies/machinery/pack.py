@@ -31,11 +31,13 @@ from machinery.declarations import declarations_of
 from machinery.stack import Stack
 from machinery.subject import Outcome, Resource, Undecided, Violation
 from machinery.values import plain
+from machinery.waivers import WAIVER_CONTROLS, Waiver, Waivers, root_of
 
-Judged = list[tuple[Control, Outcome]]
+Judged = list[tuple[Control, Outcome, Waiver | None]]
 Args = TypeVar("Args")
 
-UNDECIDED = "undecided"
+NOTES = "notes"
+"""What stops nothing and must be seen: what is undecided, and what is waived."""
 
 # What an organisation may pin in a policy configuration, whatever a stack's tags say.
 _CONFIG = PolicyConfigSchema(
@@ -50,30 +52,35 @@ _CONFIG = PolicyConfigSchema(
 _DOUBLE = re.compile(r"^(aws:s3/\w+)V2:(\w+)V2$")
 
 
-def policies(controls: Sequence[Control]) -> list[Policy]:
-    """Return the SDK policies that carry ``controls``."""
+def policies(controls: Sequence[Control], waivers: Waivers | None = None) -> list[Policy]:
+    """Return the SDK policies that carry ``controls``, and apply ``waivers`` to what they find."""
     on_resource = [control for control in controls if not control.needs_stack]
     on_stack = [control for control in controls if control.needs_stack]
-    return [*_resource_policies(on_resource), *_stack_policies(on_stack)]
+    waivers = waivers or Waivers()
+    return [*_resource_policies(on_resource, waivers), *_stack_policies(on_stack, waivers)]
 
 
-def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
+def _resource_policies(controls: Sequence[Control], waivers: Waivers) -> list[Policy]:
     by_type: dict[str, list[Control]] = {}
     for control in controls:
         for type_ in control.on or ("",):
             by_type.setdefault(type_, []).append(control)
 
     def judge(args: ResourceValidationArgs) -> Judged:
-        resource = _seen(args, args.get_config())
+        resource = subject_of(args, args.get_config())
         matching = [*by_type.get("", ()), *by_type.get(resource.type, ())]
-        return [(control, outcome) for control in matching for outcome in control.judge_resource(resource)]
+        return [
+            (control, outcome, waivers.over(control, outcome, resource.urn))
+            for control in matching
+            for outcome in control.judge_resource(resource)
+        ]
 
     memo: _Memo[ResourceValidationArgs] = _Memo(judge)
 
     def policy(name: str, level: EnforcementLevel, severity: Severity | None) -> Policy:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-            for control, outcome in memo.judged(name, args.urn, args):
-                _report(control, outcome, severity, lambda text, _urn: report(text, None))
+            for found in memo.judged(name, args.urn, args):
+                _report(*found, severity, lambda text, _urn: report(text, None))
 
         return ResourceValidationPolicy(
             name,
@@ -86,24 +93,30 @@ def _resource_policies(controls: Sequence[Control]) -> list[Policy]:
     return _by_severity("resource", policy)
 
 
-def _stack_policies(controls: Sequence[Control]) -> list[Policy]:
+def _stack_policies(controls: Sequence[Control], waivers: Waivers) -> list[Policy]:
     def judge(args: StackValidationArgs) -> Judged:
-        stack = Stack([_seen(resource, args.get_config()) for resource in args.resources])
-        return [(control, outcome) for control in controls for outcome in control.judge_stack(stack)]
+        stack = Stack([subject_of(resource, args.get_config()) for resource in args.resources])
+        root = root_of(stack)
+        found: Judged = [
+            (control, outcome, waivers.over(control, outcome, outcome.urn or root))
+            for control in controls
+            for outcome in control.judge_stack(stack)
+        ]
+        return [*found, *((control, outcome, None) for control, outcome in waivers.judged(stack))]
 
     memo: _Memo[StackValidationArgs] = _Memo(judge)
 
     def policy(name: str, level: EnforcementLevel, severity: Severity | None) -> Policy:
         def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-            for control, outcome in memo.judged(name, "", args):
-                _report(control, outcome, severity, lambda text, urn: report(text, urn or None))
+            for found in memo.judged(name, "", args):
+                _report(*found, severity, lambda text, urn: report(text, urn or None))
 
         return StackValidationPolicy(
             name,
             _description(severity, "what the stack as a whole decides"),
             validate,
             level,
-            **_labels(controls, severity),
+            **_labels([*controls, *WAIVER_CONTROLS], severity),
         )
 
     return _by_severity("stack", policy)
@@ -120,7 +133,7 @@ def _by_severity(
         )
         for severity in Severity
     ]
-    return [*graded, policy(f"{scope}-{UNDECIDED}", EnforcementLevel.ADVISORY, None)]
+    return [*graded, policy(f"{scope}-{NOTES}", EnforcementLevel.ADVISORY, None)]
 
 
 def _labels(controls: Sequence[Control], severity: Severity | None) -> dict[str, Any]:
@@ -133,25 +146,34 @@ def _labels(controls: Sequence[Control], severity: Severity | None) -> dict[str,
 
 def _description(severity: Severity | None, scope: str) -> str:
     if severity is None:
-        return f"Controls on {scope} that wait for a value only AWS can give."
+        return f"Controls on {scope} that wait for a value only AWS can give, or that are waived."
     return f"Controls of severity {severity.value} on {scope}."
 
 
 def _report(
     control: Control,
     outcome: Outcome,
+    waiver: Waiver | None,
     severity: Severity | None,
     report: Callable[[str, str], None],
 ) -> None:
-    """Report the outcome if it belongs to the policy of this severity (``None`` takes the undecided).
+    """Report the outcome if it belongs to the policy of this severity (``None`` takes the notes)."""
+    noted = isinstance(outcome, Undecided) or waiver is not None
+    if noted if severity is None else (not noted and control.severity is severity):
+        report(wording(control, outcome, waiver), outcome.urn)
 
-    The wording is a contract: the workbench reads it back (``blueprint/verdict.py``).
-    """
+
+def wording(control: Control, outcome: Outcome, waiver: Waiver | None = None) -> str:
+    """Return what is said of an outcome. It is a contract: the workbench reads it back (``blueprint/verdict.py``)."""
     if isinstance(outcome, Undecided):
-        if severity is None:
-            report(f"{control.id} undecided: {_one_line(outcome.path)} is not known yet", outcome.urn)
-    elif control.severity is severity:
-        report(f"{control.id} {severity.value}: {_sentence(outcome)}\n  Fix: {control.remedy}", outcome.urn)
+        return f"{control.id} undecided: {_one_line(outcome.path)} is not known yet"
+    known = f"{control.id} {control.severity.value}"
+    if waiver is None:
+        return f"{known}: {_sentence(outcome)}\n  Fix: {control.remedy}"
+    return (
+        f"{known} waived until {waiver.expiry.isoformat()} by {waiver.owner}: {_sentence(outcome)}\n"
+        f"  Why: {waiver.reason}\n  Fix: {control.remedy}"
+    )
 
 
 def _sentence(violation: Violation) -> str:
@@ -182,7 +204,7 @@ class _Memo(Generic[Args]):
         return last[2]
 
 
-def _seen(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
+def subject_of(args: ResourceValidationArgs | PolicyResource, override: Mapping[str, Any]) -> Resource:
     """Return what the SDK shows, as a subject of controls."""
     value = plain(args.props)
     provider = plain(args.provider.props) if args.provider else {}

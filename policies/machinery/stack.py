@@ -110,10 +110,13 @@ class Stack:
             if leaf is UNKNOWN:
                 unknown = True
             elif isinstance(leaf, str):
-                found |= self._by_identifier.get(leaf, set())
+                found |= self._identified(leaf)
         if unknown:
             found |= set(resource.property_dependencies.get(path.partition(".")[0].partition("[")[0], ()))
         return frozenset(found)
+
+    def _identified(self, identifier: str) -> set[str]:
+        return self._by_identifier.get(identifier, set())
 
     @cached_property
     def _by_identifier(self) -> dict[str, set[str]]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from machinery.declarations import Declarations
 from machinery.values import UNKNOWN
@@ -59,8 +61,15 @@ class Node:
     path: str = ""
 
     def switch(self, path: str, absent: Any = None) -> Any:
-        """Return the literal at ``path`` (dots and ``[n]``), ``absent`` where it is missing or null."""
-        return self._read(path, absent, UnknownSwitch)
+        """Return the literal at ``path`` (dots and ``[n]``), ``absent`` where it is missing or null.
+
+        Raises:
+            UnknownSwitch: it is unknown, or a list that something unknown stands in.
+        """
+        found = self._read(path, absent, UnknownSwitch)
+        if isinstance(found, list) and any(member is UNKNOWN for member in found):
+            raise UnknownSwitch(self._at(path))
+        return found
 
     def reference(self, path: str, absent: Any = None) -> Any:
         """Return the reference at ``path``, ``absent`` where it is missing or null."""
@@ -205,6 +214,27 @@ def per_item(nodes: Iterable[Node], judge: Callable[[Node], Outcomes]) -> Iterat
     for node in nodes:
         for outcome in guarded(lambda node=node: judge(node)):  # type: ignore[misc]
             yield replace(outcome, urn=outcome.urn or node.urn) if isinstance(node, Resource) else outcome
+
+
+Worked = TypeVar("Worked")
+
+
+def remembered(work: Callable[..., Worked]) -> Callable[..., Worked]:
+    """Let what ``work(resource, *more)`` gives be worked out once, as long as the resource lives.
+
+    A resource never changes, so a control that goes through every text of a stack has most of it done when it is
+    asked about an edit of one resource. ``more`` is hashable and ``work`` gives a value, not an iterator.
+    """
+    known: WeakKeyDictionary[Resource, dict[tuple[Any, ...], Worked]] = WeakKeyDictionary()
+
+    @wraps(work)
+    def remembering(resource: Resource, *more: Any) -> Worked:
+        answers = known.setdefault(resource, {})
+        if more not in answers:
+            answers[more] = work(resource, *more)
+        return answers[more]
+
+    return remembering
 
 
 def guarded(judge: Callable[[], Outcomes]) -> Iterator[Outcome]:

@@ -18,7 +18,15 @@ import torch
 from services.modelchain import folder, signing
 from services.modelchain.errors import ModelError
 from services.modelchain.keys import Signer
-from services.modelchain.schema import Card, Output, Privacy, Schema, TensorInput
+from services.modelchain.schema import (
+    MODEL,
+    MODEL_SIGNATURE,
+    Card,
+    Output,
+    Privacy,
+    Schema,
+    TensorInput,
+)
 from services.trainer import export, statistics
 from services.trainer.checkpoints import State
 from services.trainer.curves import svg
@@ -189,12 +197,10 @@ def _file(path: Path, data: bytes, mode: int) -> None:
 
 
 def files(into: Path) -> Mapping[str, Path]:
-    """Return what is uploaded, by its name there; the signature is last, so a candidate that has it is whole."""
-    model = into / f"{CANDIDATE}/model"
-    named = {f"model/{path.name}": path for path in sorted(model.iterdir())}
-    return {
-        **named,
-        CURVES: into / CURVES,
-        EXAMPLES: into / EXAMPLES,
-        "model.sig": into / CANDIDATE / "model.sig",
-    }
+    """Return what is uploaded, by its name there; the signature is last, so a candidate that has it is whole.
+
+    The examples stay: the red team reads them at the data-access API, and rows lie in no bucket.
+    """
+    made = into / CANDIDATE
+    named = {f"{MODEL}/{path.name}": path for path in sorted((made / MODEL).iterdir())}
+    return {**named, CURVES: into / CURVES, MODEL_SIGNATURE: made / MODEL_SIGNATURE}

@@ -53,8 +53,6 @@ class State(BaseModel):
     history: tuple[tuple[float, float, int], ...] = ()
     """The accountant's."""
     curve: tuple[Point, ...] = ()
-    threads: Annotated[int, Field(ge=1)] = 1
-    """Sums of floats depend on how many threads added them up."""
 
 
 def write(folder: Path, state: State, tensors: dict[str, torch.Tensor]) -> None:

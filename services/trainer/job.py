@@ -6,14 +6,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.modelchain.schema import Name
+from services.shared import strict_yaml
 from services.trainer.errors import TrainerError
 
 MOST_BYTES = 65_536
@@ -173,12 +173,9 @@ def parsed(data: bytes, where: str) -> Job:
         TrainerError: see ``read``.
     """
     try:
-        said = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader that is stricter still
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise TrainerError(f"{where}: is not the YAML that is taken{at}: {problem}") from None
+        said = strict_yaml.loaded(data)
+    except strict_yaml.YamlError as error:
+        raise TrainerError(f"{where}: {error}") from None
     if not isinstance(said, dict):
         raise TrainerError(f"{where}: is not a job; see docs/training.md for one")
     try:
@@ -213,27 +210,3 @@ def _sentence(location: Sequence[int | str], kind: str, message: str) -> str:
     if kind == "value_error" and re.match(r"[a-z_]+: ", message):
         return f"{at}.{message}" if at else message
     return f"{at}: {message}" if at else message
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key stands once, nothing is written by reference, and 1e-5 is a number."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        # References to references grow without bound ("billion laughs").
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "write it out instead of *", mark)
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(names)) < len(names):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 takes 1e-5 for a text, since it has no dot.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)

@@ -49,7 +49,8 @@ QUARANTINE, WORK = "quarantine", "work"
 LIBRARIES = ("numpy", "opacus", "scipy", "torch")
 """Another version of these may add up otherwise: a checkpoint is good for those that it was made with."""
 
-MOST_THREADS = 4
+THREADS = 1
+"""Sums of floats depend on how many threads added them up, and networks this small gain nothing from several."""
 
 _AWAY = 500
 
@@ -91,6 +92,7 @@ def run(places: Places, job: Job, settings: Settings, tell: training.Tell) -> Re
         TrainerError: with the exit code of what is wrong.
     """
     where = places.job.name
+    torch.set_num_threads(THREADS)
     within(job, where, most_epsilon=settings.most_epsilon, most_delta=settings.most_delta)
     training.network(job, 2)
     signer = environment.signer(settings)
@@ -99,8 +101,6 @@ def run(places: Places, job: Job, settings: Settings, tell: training.Tell) -> Re
     with _alone(places.work):
         checkpoints.tidy(places.work)
         found = checkpoints.read(places.work)
-        # Before anything is added up.
-        torch.set_num_threads(found[0].threads if found else min(MOST_THREADS, os.cpu_count() or 1))
         client = DataApiClient(settings.data_api_url, token=lambda: environment.token(settings), tls=tls)
         try:
             with answering():
@@ -219,7 +219,6 @@ def _begun(
         started_at=datetime.now(UTC).replace(microsecond=0),
         step=0,
         secret=secrets.token_hex(32),
-        threads=torch.get_num_threads(),
     )
     state = training.begun(job, fresh, len(members))
     tensors = {"rows.train": torch.from_numpy(stay[~held]), "rows.held_out": torch.from_numpy(stay[held])}

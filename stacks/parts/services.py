@@ -141,6 +141,7 @@ class _Services:
             run=self._run("trainer", asked),
             models=self._models,
             signing_key_arn=key.arn,
+            manifest_key_arn=asked.manifest_key_arn,
             epsilon=asked.epsilon,
             delta=asked.delta,
             opts=self._opts,

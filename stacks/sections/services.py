@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from components.pods import DIGEST
-from stacks.fields import wrong
+from stacks.fields import arn, wrong
 from stacks.sections.section import Section
 
 
@@ -74,6 +74,8 @@ class Trainer(Job):
     """Most that a model may reveal of one person."""
     delta: Annotated[float, Field(gt=0, le=1e-3)]
     """Probability that it reveals more; below one over the number of people."""
+    manifest_key_arn: Annotated[str, arn("kms", "key/.+")]
+    """Key (ECC_NIST_P256, SIGN_VERIFY) of whoever vouches for datasets; not one of who trains."""
 
 
 class Signatures(Section):

@@ -231,3 +231,8 @@ def orphan_without_a_provider(name: str) -> None:
 @mistake("RES-04")
 def provider_without_tags(name: str) -> None:
     aws.Provider(name, region="eu-central-1", allowed_account_ids=["111122223333"])
+
+
+@mistake("DAT-15")
+def table_that_cannot_be_put_back(name: str) -> None:
+    aws.dynamodb.Table(name, hash_key="id", attributes=[{"name": "id", "type": "S"}])

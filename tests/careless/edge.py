@@ -203,3 +203,18 @@ def objectives_that_nobody_wrote_down(name: str) -> None:
 @mistake("AUD-11")
 def patients_in_a_bucket_that_nobody_searches(name: str) -> None:
     aws.s3.Bucket(name, tags={"data-domain": "data"})
+
+
+@mistake("EDG-09")
+def address_of_a_function_for_everybody(name: str) -> None:
+    aws.lambda_.FunctionUrl(name, function_name="f", authorization_type="NONE")
+
+
+@mistake("EDG-09")
+def route_for_everybody(name: str) -> None:
+    aws.apigatewayv2.Route(name, api_id="api", route_key="POST /v1/predict")
+
+
+@mistake("AUD-12")
+def api_that_writes_nothing_down(name: str) -> None:
+    aws.apigatewayv2.Stage(name, api_id="api")

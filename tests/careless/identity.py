@@ -171,3 +171,29 @@ def log_group_without_a_key(name: str) -> None:
 @mistake("KEY-04")
 def queue_without_a_key(name: str) -> None:
     aws.sqs.Queue(name)
+
+
+@mistake("IAM-15")
+def topic_for_everybody(name: str) -> None:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*"}
+    aws.sns.TopicPolicy(
+        name, arn="arn:aws:sns:eu-central-1:111122223333:t", policy=json.dumps({"Statement": statement})
+    )
+
+
+@mistake("IAM-15")
+def function_for_everybody(name: str) -> None:
+    aws.lambda_.Permission(name, action="lambda:InvokeFunction", function="f", principal="*")
+
+
+@mistake("KEY-06")
+def administrator_who_decrypts(name: str) -> None:
+    admin = {"AWS": "arn:aws:iam::111122223333:role/admin"}
+    statement = {"Effect": "Allow", "Principal": admin, "Action": "kms:*", "Resource": "*"}
+    aws.kms.Key(name, policy=json.dumps({"Statement": statement}))
+
+
+@mistake("KEY-07")
+def role_that_decrypts_everything(name: str) -> None:
+    statement = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
+    aws.iam.Policy(name, policy=json.dumps({"Statement": statement}))

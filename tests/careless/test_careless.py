@@ -7,11 +7,11 @@ import pytest
 from blueprint.graph import STACK_TYPE
 from blueprint.pack import RunningPack
 from blueprint.verdict import Verdict
-from tests.careless import cluster, data, edge, identity, network
+from tests.careless import cluster, data, edge, identity, learning, network
 from tests.careless.mistakes import MISTAKES, Mistake, build_all
 from tests.policies.cases import recorded
 
-MODULES = (cluster, data, edge, identity, network)
+MODULES = (cluster, data, edge, identity, learning, network)
 """Importing them fills the list of mistakes."""
 
 

@@ -189,6 +189,46 @@ def copied_data() -> None:
     )
 
 
+LOGGED: Any = {
+    "destination_arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:api",
+    "format": "$context.requestId",
+}
+
+
+def stage(settings: Any) -> Any:
+    return lambda: aws.apigateway.Stage(
+        "s", rest_api="a", deployment="d", stage_name="v1", access_log_settings=settings
+    )
+
+
+def http_stage(settings: Any) -> Any:
+    return lambda: aws.apigatewayv2.Stage("s", api_id="a", access_log_settings=settings)
+
+
+def distribution(*, logging: bool = False, delivery: bool = False) -> Any:
+    def program() -> None:
+        origin: Any = {"domain_name": "x.example.org", "origin_id": "x"}
+        behaviour: Any = {
+            "allowed_methods": ["GET", "HEAD"],
+            "cached_methods": ["GET", "HEAD"],
+            "target_origin_id": "x",
+            "viewer_protocol_policy": "https-only",
+        }
+        made = aws.cloudfront.Distribution(
+            "d",
+            enabled=True,
+            origins=[origin],
+            default_cache_behavior=behaviour,
+            restrictions={"geo_restriction": {"restriction_type": "none"}},
+            viewer_certificate={"cloudfront_default_certificate": True},
+            logging_config={"bucket": "logs.s3.amazonaws.com"} if logging else None,
+        )
+        if delivery:
+            aws.cloudwatch.LogDeliverySource("l", name="l", log_type="ACCESS_LOGS", resource_arn=made.arn)
+
+    return program
+
+
 CASES = [
     Case(control="AUD-01", compliant=recorded, violating=bucket, mentions="has no trail"),
     *(
@@ -396,5 +436,29 @@ CASES = [
         violating=lambda: aws.s3.Bucket("bucket", tags={"data-domain": "data"}),
         mentions="does not use Macie",
         tags=HIPAA,
+    ),
+]
+
+CASES += [
+    Case(
+        control="AUD-12", compliant=stage(LOGGED), violating=stage(None), mentions="nobody knows who called"
+    ),
+    Case(
+        control="AUD-12",
+        compliant=http_stage(LOGGED),
+        violating=http_stage(None),
+        mentions="nobody knows who called",
+    ),
+    Case(
+        control="AUD-12",
+        compliant=distribution(logging=True),
+        violating=distribution(),
+        mentions="nobody knows who called",
+    ),
+    Case(
+        control="AUD-12",
+        compliant=distribution(delivery=True),
+        violating=distribution(),
+        mentions="nobody knows who called",
     ),
 ]

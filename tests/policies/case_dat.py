@@ -369,6 +369,15 @@ def _unknown_switch() -> None:
     instance(publicly_accessible=other.ca_cert_identifier.apply(bool))()
 
 
+def table(recovery: bool | None) -> Program:
+    return lambda: aws.dynamodb.Table(
+        "t",
+        hash_key="k",
+        attributes=[{"name": "k", "type": "S"}],
+        point_in_time_recovery=None if recovery is None else {"enabled": recovery},
+    )
+
+
 CASES = [
     # Encryption: the switch, the key, whose key, every engine.
     Case(
@@ -1000,5 +1009,17 @@ CASES = [
         violating=lambda: _docdb_members(1),
         mentions="fewer than two instances",
         tags=REGULATED,
+    ),
+]
+
+CASES += [
+    Case(
+        control="DAT-15",
+        compliant=table(True),
+        violating=table(False),
+        mentions="what is overwritten is lost",
+    ),
+    Case(
+        control="DAT-15", compliant=table(True), violating=table(None), mentions="what is overwritten is lost"
     ),
 ]

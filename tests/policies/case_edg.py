@@ -200,6 +200,25 @@ def listener(protocol: str = "HTTPS", policy: str | None = MODERN, *, redirect: 
 
 STAGING = {"environment": "staging"}
 
+
+def method(authorization: str, verb: str = "GET") -> Callable[[], object]:
+    return lambda: aws.apigateway.Method(
+        "m", rest_api="a", resource_id="r", http_method=verb, authorization=authorization
+    )
+
+
+def route(authorization: str | None, key: str = "POST /v1/predict") -> Callable[[], object]:
+    return lambda: aws.apigatewayv2.Route("r", api_id="a", route_key=key, authorization_type=authorization)
+
+
+def function_url(authorization: str) -> Callable[[], object]:
+    return lambda: aws.lambda_.FunctionUrl("u", function_name="f", authorization_type=authorization)
+
+
+def graph_api(authentication: str) -> Callable[[], object]:
+    return lambda: aws.appsync.GraphQLApi("g", authentication_type=authentication)
+
+
 CASES = [
     Case(
         control="EDG-01",
@@ -384,4 +403,16 @@ CASES = [
         ),
         mentions="whoever fits",
     ),
+]
+
+CASES += [
+    Case(control="EDG-09", compliant=good, violating=bad, mentions="answers whoever calls")
+    for good, bad in (
+        (method("AWS_IAM"), method("NONE")),
+        (method("NONE", "OPTIONS"), method("NONE", "POST")),
+        (route("JWT"), route(None)),
+        (route(None, "OPTIONS /v1"), route("NONE")),
+        (function_url("AWS_IAM"), function_url("NONE")),
+        (graph_api("AWS_IAM"), graph_api("API_KEY")),
+    )
 ]

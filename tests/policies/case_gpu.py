@@ -332,7 +332,7 @@ _REACH: list[Case] = [
     case(
         "GPU-03", training(more=mounting("tokens")), training(more=mounting("aurora")), "mounts a credential"
     ),
-    case("GPU-03", told(of_database=False), told(of_database=True), "told something"),
+    case("GPU-03", told(of_database=False), told(of_database=True), "something of the database"),
     case("GPU-03", security_groups(client=False), security_groups(client=True), "group that the database"),
     case(
         "GPU-03",

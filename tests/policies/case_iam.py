@@ -128,6 +128,38 @@ def case(
     return Case(control=control, compliant=compliant, violating=violating, mentions=mentions)
 
 
+PERSON = {"Effect": "Allow", "Principal": person(), "Action": "*", "Resource": "*"}
+EVERYBODY = {**PERSON, "Principal": "*"}
+
+
+def topic(statement: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.sns.TopicPolicy("p", arn="arn:aws:sns:eu-central-1:1:t", policy=text(statement))
+
+
+def queue(statement: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.sqs.QueuePolicy("p", queue_url="https://q", policy=text(statement))
+
+
+def secret(statement: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.secretsmanager.SecretPolicy(
+        "p", secret_arn="arn:aws:secretsmanager:x", policy=text(statement)
+    )
+
+
+def images(statement: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.ecr.RepositoryPolicy("p", repository="r", policy=text(statement))
+
+
+def bus(statement: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.cloudwatch.EventBusPolicy("p", policy=text(statement))
+
+
+def invoked(principal: str = "*", **more: Any) -> Callable[[], object]:
+    return lambda: aws.lambda_.Permission(
+        "p", action="lambda:InvokeFunction", function="f", principal=principal, **more
+    )
+
+
 CASES = [
     case("IAM-01", policy(READ), policy(allow("*")), "policy.Statement[0]"),
     case("IAM-01", policy(READ), policy(READ, allow(["*:*"], ["*"])), "policy.Statement[1]"),
@@ -326,5 +358,49 @@ CASES = [
             condition={"StringEqualsIfExists": {"aws:SourceAccount": ACCOUNT}},
         ),
         "somebody else",
+    ),
+]
+
+CASES += [
+    Case(control="IAM-15", compliant=make(PERSON), violating=make(EVERYBODY), mentions="admits everybody")
+    for make in (topic, queue, secret, images, bus)
+]
+
+CASES += [
+    Case(
+        control="IAM-15",
+        compliant=topic({**EVERYBODY, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}),
+        violating=topic({**EVERYBODY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}),
+        mentions="admits everybody",
+    ),
+    Case(
+        control="IAM-15",
+        compliant=topic({**EVERYBODY, "Effect": "Deny"}),
+        violating=topic(
+            {"Effect": "Allow", "NotPrincipal": person(), "Action": "sns:Publish", "Resource": "*"}
+        ),
+        mentions="admits everybody",
+    ),
+    Case(
+        control="IAM-15",
+        compliant=invoked(source_account=ACCOUNT),
+        violating=invoked(),
+        mentions="admits everybody",
+    ),
+    Case(
+        control="IAM-15",
+        compliant=invoked("logs.amazonaws.com"),
+        violating=invoked("*"),
+        mentions="admits everybody",
+    ),
+    Case(
+        control="IAM-15",
+        compliant=lambda: aws.ssm.Document(
+            "d", document_type="Command", content="{}", permissions={"type": "Share", "account_ids": ACCOUNT}
+        ),
+        violating=lambda: aws.ssm.Document(
+            "d", document_type="Command", content="{}", permissions={"type": "Share", "account_ids": "All"}
+        ),
+        mentions="admits everybody",
     ),
 ]

@@ -104,6 +104,41 @@ def unknown_switch() -> None:
 
 SIGNING = "RSA_4096"
 
+
+ADMIN, USER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("admin", "user"))
+ACCOUNT_ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+EVERY_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"
+
+
+def split(administrator: str, user: str, use: str = "kms:Decrypt") -> Callable[[], object]:
+    """Return a key that one may administer and another may use."""
+    statements = [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": administrator},
+            "Action": "kms:PutKeyPolicy",
+            "Resource": "*",
+        },
+        {"Effect": "Allow", "Principal": {"AWS": user}, "Action": use, "Resource": "*"},
+    ]
+    return key(policy=json.dumps({"Statement": statements}))
+
+
+def decrypting(resource: str, action: str = "kms:Decrypt", condition: Any = None) -> Callable[[], object]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    if condition:
+        statement["Condition"] = condition
+    return lambda: aws.iam.Policy("policy", policy=json.dumps({"Statement": statement}))
+
+
+NOTEBOOK = stored(
+    lambda arn: aws.sagemaker.NotebookInstance(
+        "n", instance_type="ml.t3.medium", role_arn=f"arn:aws:iam::{ACCOUNT}:role/n", kms_key_id=arn
+    )
+)
+CACHE = stored(lambda arn: aws.elasticache.ReplicationGroup("c", description="Cache", kms_key_id=arn))
+
+
 CASES = [
     case("KEY-01", key(enable_key_rotation=True), key(), "enableKeyRotation"),
     case(
@@ -146,4 +181,44 @@ CASES = [
     ),
     case("KEY-04", by_alias, lambda: aws.sqs.Queue("queue"), "kmsMasterKeyId"),
     case("KEY-05", shared("data"), shared("models"), "several data domains"),
+]
+
+CASES += [
+    Case(
+        control="KEY-06",
+        compliant=split(ADMIN, USER),
+        violating=split(ADMIN, ADMIN),
+        mentions="who may also change",
+    ),
+    Case(
+        control="KEY-06",
+        compliant=split(ACCOUNT_ROOT, USER),
+        violating=split(ADMIN, USER, use="kms:*"),
+        mentions="who may also change",
+    ),
+    Case(
+        control="KEY-06",
+        compliant=split(ADMIN, USER),
+        violating=split(ADMIN, ADMIN, use="kms:Sign"),
+        mentions="who may also change",
+    ),
+    Case(control="KEY-07", compliant=decrypting(ELSEWHERE), violating=decrypting("*"), mentions="every key"),
+    Case(
+        control="KEY-07",
+        compliant=decrypting("*", "kms:Encrypt"),
+        violating=decrypting("*", "kms:*"),
+        mentions="every key",
+    ),
+    Case(
+        control="KEY-07",
+        compliant=decrypting(EVERY_KEY, condition={"StringEquals": {"aws:ResourceTag/data-domain": "logs"}}),
+        violating=decrypting(
+            EVERY_KEY, condition={"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+        ),
+        mentions="every key",
+    ),
+    *(
+        Case(control="KEY-04", compliant=each["ours"], violating=each["missing"], mentions="missing")
+        for each in (NOTEBOOK, CACHE)
+    ),
 ]

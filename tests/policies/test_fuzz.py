@@ -160,6 +160,21 @@ KEYS = st.sampled_from(
         "any",
         "attestors",
         "validationActions",
+        "args",
+        "command",
+        "envFrom",
+        "configMapRef",
+        "configMapKeyRef",
+        "configMap",
+        "data",
+        "predictor",
+        "model",
+        "modelFormat",
+        "storageUri",
+        "logger",
+        "selector",
+        "serviceRef",
+        "restartPolicy",
     ]
 )
 """What the controls of Kubernetes read, so that odd values stand where they look."""
@@ -188,6 +203,9 @@ KUBERNETES = [
         "karpenter.k8s.aws/v1": "EC2NodeClass",
         "kubeflow.org/v1": "PyTorchJob",
         "argoproj.io/v1alpha1": "Application Workflow",
+        "serving.kserve.io/v1beta1": "InferenceService",
+        "ray.io/v1": "RayService",
+        "elbv2.k8s.aws/v1beta1": "TargetGroupBinding",
         "helm.sh/v3": "Release",
         "helm.sh/v4": "Chart",
     }.items()

@@ -145,6 +145,12 @@ def test_a_last_share_is_as_large_as_what_is_left(ledger: Ledger) -> None:
     asyncio.run(run())
 
 
+def test_no_lease_is_larger_than_the_day(ledger: Ledger) -> None:
+    assert ledger.lease(TODAY, WHO, MODEL, least=1, share=50, most=10) == Lease(10, 10)
+    assert ledger.lease(TODAY, WHO, MODEL, least=1, share=50, most=12) == Lease(2, 12)
+    assert ledger.lease(TODAY, WHO, MODEL, least=2, share=50, most=13) == Lease(0, 12)
+
+
 def test_a_batch_is_taken_whole_or_not_at_all(ledger: Ledger) -> None:
     async def run() -> None:
         one = replica(ledger)

@@ -156,6 +156,7 @@ def test_an_answer_that_is_hardly_one_is_none(rule: LabelOnly | Rounded | TopK) 
         [0.25, 0.25, 0.25, 0.25],
         [[0.2, 0.3, 0.5]],
         [1.5, -0.25, -0.25],
+        [0.9, 0.4, -0.3],
     ],
     ids=str,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from services.data_api.local import admin, environment, prepare
 from services.data_api.postgres import Postgres
 from services.data_api.settings import AUDIENCE, HERE
 from services.modelchain.keys import make_keys
+from services.shared import strict_yaml
 from services.shared.local import Issuer, certificates, free_port
 from services.trainer import job as jobs
 from services.trainer.__main__ import main
@@ -75,8 +75,7 @@ def examples(values: np.ndarray, labels: np.ndarray, classes: int = 10) -> Examp
 
 def said(**changes: Any) -> Patched:
     """Return the sample's job with changes, ``a__b`` for ``a.b``; what is None is left out."""
-    made: Patched = yaml.load((SAMPLES / "job.yaml").read_bytes(), jobs._Loader)  # noqa: S506
-    made = copy.deepcopy(made)
+    made: Patched = strict_yaml.loaded((SAMPLES / "job.yaml").read_bytes())
     for path, value in changes.items():
         *folders, last = path.split("__")
         place = made

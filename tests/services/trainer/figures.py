@@ -336,7 +336,7 @@ def robustness() -> None:
 
 def main() -> None:
     """Print everything."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     for figure in (accounting, membership, accuracy, cost, false_alarms, poisoning, robustness):
         began = time.perf_counter()
         figure()
