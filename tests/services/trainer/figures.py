@@ -1,8 +1,7 @@
-"""The figures of training: ``python -m tests.services.trainer.figures`` prints every table, in a few minutes."""
+"""The figures of training: ``python -m tests.services.trainer.figures`` prints every table, in some ten minutes."""
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -334,15 +333,18 @@ def robustness() -> None:
     _table("Robustness: PGD, 20 steps, L-infinity", ("model", "clean", "0.05", "0.10", "0.15"), rows)
 
 
-def main() -> None:
-    """Print everything."""
+FIGURES = (accounting, membership, accuracy, cost, false_alarms, poisoning, robustness)
+
+
+def main(names: Sequence[str]) -> None:
+    """Print everything, or what is named."""
     torch.set_num_threads(1)
-    for figure in (accounting, membership, accuracy, cost, false_alarms, poisoning, robustness):
-        began = time.perf_counter()
-        figure()
-        print(f"{figure.__name__}: {time.perf_counter() - began:.0f} s\n", flush=True)
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+    for figure in FIGURES:
+        if not names or figure.__name__ in names:
+            began = time.perf_counter()
+            figure()
+            print(f"{figure.__name__}: {time.perf_counter() - began:.0f} s\n", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
