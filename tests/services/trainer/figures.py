@@ -247,55 +247,52 @@ def cost() -> None:
     _table("Cost of privacy: the same epochs and batches; memory that training adds", columns, rows)
 
 
-def poisoning(seeds: int = 3) -> None:
-    """Print what the screens find, and what is left of the attack when they have."""
+def flips(seeds: int = 3) -> None:
+    """Print which flipped labels are found, and how a model does before and after they are taken out."""
     values, labels = digits()
     values, labels = values[:TRAINED], labels[:TRAINED]
-    screening = Screening(mislabelled="quarantine")
     rows: list[Sequence[Any]] = []
     for share in (0.0, 0.05, 0.10, 0.20):
-        parts = []
+        parts: list[Sequence[float]] = []
         for seed in range(seeds):
             wrong, true = flipped(labels, share, seed)
-            outcome = screened(examples(values, wrong), screening, seed)
-            precision, recall = precision_recall(found(outcome, "mislabelled"), true)
+            outcome = screened(examples(values, wrong), Screening(mislabelled="quarantine"), seed)
+            suspects = found(outcome, "mislabelled")
             before = plain(values, wrong).curve[-1].accuracy
             after = plain(values[outcome.stays], wrong[outcome.stays]).curve[-1].accuracy
-            parts.append((precision, recall, len(found(outcome, "mislabelled")) / len(labels), before, after))
+            parts.append((*precision_recall(suspects, true), len(suspects) / len(labels), before, after))
         rows.append((f"{share:.0%}", *np.mean(parts, axis=0)))
     columns = ("labels flipped", "precision", "recall", "suspects", "accuracy before", "accuracy after")
     _table(f"Label flips, mean of {seeds} seeds", columns, rows)
-    rows = []
+
+
+def backdoors(seeds: int = 3) -> None:
+    """Print which rows of a backdoor are found, and what is left of the attack when they are taken out."""
+    rows: list[Sequence[Any]] = []
     for trigger in (corner, blended):
         for share in (0.01, 0.05):
-            parts = []
-            for seed in range(seeds):
-                bad, told, true, target = backdoored(values, labels, share, trigger, seed)
-                outcome = screened(examples(bad, told), screening, seed)
-                suspects = found(outcome, "backdoor")
-                before, after = plain(bad, told), plain(bad[outcome.stays], told[outcome.stays])
-                parts.append(
-                    (
-                        list(outcome.accused) == [str(target)],
-                        *precision_recall(suspects, true),
-                        before.curve[-1].accuracy,
-                        after.curve[-1].accuracy,
-                        success(before, trigger, target),
-                        success(after, trigger, target),
-                    )
-                )
+            parts = [_one_backdoor(trigger, share, seed) for seed in range(seeds)]
             rows.append((f"{trigger.__name__} {share:.0%}", *np.mean(parts, axis=0)))
     columns = (
-        "backdoor",
-        "right class",
-        "precision",
-        "recall",
-        "acc. before",
-        "acc. after",
-        "attack before",
-        "attack after",
+        *("backdoor", "right class", "precision", "recall"),
+        *("acc. before", "acc. after", "attack before", "attack after"),
     )
     _table(f"Backdoors, mean of {seeds} seeds", columns, rows)
+
+
+def _one_backdoor(trigger: Trigger, share: float, seed: int) -> tuple[float, ...]:
+    values, labels = digits()
+    bad, told, true, target = backdoored(values[:TRAINED], labels[:TRAINED], share, trigger, seed)
+    outcome = screened(examples(bad, told), Screening(), seed)
+    before, after = plain(bad, told), plain(bad[outcome.stays], told[outcome.stays])
+    return (
+        float(list(outcome.accused) == [str(target)]),
+        *precision_recall(found(outcome, "backdoor"), true),
+        before.curve[-1].accuracy,
+        after.curve[-1].accuracy,
+        success(before, trigger, target),
+        success(after, trigger, target),
+    )
 
 
 def false_alarms(count: int = 30) -> None:
@@ -333,7 +330,7 @@ def robustness() -> None:
     _table("Robustness: PGD, 20 steps, L-infinity", ("model", "clean", "0.05", "0.10", "0.15"), rows)
 
 
-FIGURES = (accounting, membership, accuracy, cost, false_alarms, poisoning, robustness)
+FIGURES = (accounting, membership, accuracy, cost, false_alarms, flips, backdoors, robustness)
 
 
 def main(names: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from services.trainer import private
 from services.trainer.errors import TrainerError
 from services.trainer.private import Private, drawn
 from services.trainer.randomness import Keystream
-from tests.services.trainer.conftest import PLAIN, digits, job, trained
+from tests.services.trainer.conftest import PLAIN, digits, fresh, job, trained
 from tests.services.trainer.figures import canaries, independent_epsilon
 
 KEY = bytes(range(32))
@@ -57,11 +57,11 @@ def test_every_step_is_accounted_for_at_the_true_rate() -> None:
     assert [point.epsilon for point in learnt.curve] == sorted(point.epsilon or 0 for point in learnt.curve)
 
 
-def one_step(rows: int, noise_multiplier: float, seed: int = 0) -> tuple[Private, torch.nn.Sequential]:
+def one_step(rows: int, noise_multiplier: float, seed: int = 0) -> tuple[Private, torch.nn.Linear]:
     torch.manual_seed(seed)
-    network = torch.nn.Sequential(torch.nn.Linear(200, 100))
+    network = torch.nn.Linear(200, 100)
     made = Private(
-        network,
+        torch.nn.Sequential(network),
         torch.optim.SGD(network.parameters(), 1.0),
         rows=1000,
         steps_per_epoch=10,
@@ -79,10 +79,10 @@ def one_step(rows: int, noise_multiplier: float, seed: int = 0) -> tuple[Private
 
 def test_the_noise_of_a_step_is_normal_and_as_large_as_it_says() -> None:
     made, network = one_step(0, 1.5)
-    before = network[0].weight.detach().clone()
+    before = network.weight.detach().clone()
     made.optimiser.step()
     # A batch of none: what is left is noise, over the expected batch of 100 rows.
-    moved = (network[0].weight.detach() - before).numpy().ravel() * 100 / (1.5 * 2.0)
+    moved = (network.weight.detach() - before).numpy().ravel() * 100 / (1.5 * 2.0)
     assert len(moved) == 20_000
     assert abs(moved.mean()) < 5 / math.sqrt(len(moved))
     assert moved.std() == pytest.approx(1, rel=0.03)
@@ -133,8 +133,6 @@ def test_the_noise_of_a_job_does_not_come_from_its_seed() -> None:
     values, labels = digits()
     weights = []
     for secret in ("1" * 64, "2" * 64):
-        from tests.services.trainer.conftest import fresh
-
         learnt = trained(
             job(training__epochs=1),
             values[:300],
@@ -143,7 +141,7 @@ def test_the_noise_of_a_job_does_not_come_from_its_seed() -> None:
             labels[300:400],
             state=fresh(secret),
         )
-        weights.append(learnt.plain[2].weight.detach().clone())
+        weights.append(next(learnt.plain.parameters()).detach().clone())
     assert not torch.equal(*weights)
 
 

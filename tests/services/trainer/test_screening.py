@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -68,8 +68,9 @@ def test_honest_data_are_not_accused(seed: int) -> None:
 def test_flipped_labels_are_found_and_reviewed_or_quarantined(clean: tuple[np.ndarray, np.ndarray]) -> None:
     values, labels = clean
     wrong, rows = figures.flipped(labels, 0.1, 2)
-    for asked in ("review", "quarantine"):
-        outcome = screened(examples(values, wrong), Screening(mislabelled=asked), 2)  # type: ignore[arg-type]
+    ways: tuple[Literal["review", "quarantine"], ...] = ("review", "quarantine")
+    for asked in ways:
+        outcome = screened(examples(values, wrong), Screening(mislabelled=asked), 2)
         suspects = figures.found(outcome, "mislabelled")
         precision, recall = figures.precision_recall(suspects, rows)
         assert precision > 0.75
@@ -145,3 +146,13 @@ def test_a_quarantine_names_rows_and_no_values(tmp_path: Path, clean: tuple[np.n
     ].items() or any(row["key"] == "'=HYPERLINK(1)" for row in rows)
     assert "123.4375" not in text
     assert "123.4375" not in (tmp_path / "q" / "report.json").read_text()
+
+
+def test_screened_copies_are_taken_out_and_too_many_stop_the_job(
+    clean: tuple[np.ndarray, np.ndarray],
+) -> None:
+    values, labels = clean[0][:200], clean[1][:200]
+    more = np.concatenate([np.arange(200), np.arange(80)])
+    outcome = screened(examples(values[more], labels[more]), Screening(), 0)
+    assert not outcome.stays[200:].any()
+    assert any("duplicate" in each for each in outcome.excess)
