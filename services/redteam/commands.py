@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from services.modelchain import keys, signing, strict_json
 from services.modelchain.errors import ModelError, Unreadable
@@ -173,10 +174,10 @@ def _region(arn: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' own remarks off the terminal, and torch from taking turns that change sums."""
+    """Keep the libraries' own remarks off the terminal, and their threads from adding up in another order each time."""
     torch.set_num_threads(1)
     logging.getLogger("art").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from services.modelchain import keys, signing
 from services.modelchain.keys import Signer
@@ -21,7 +22,8 @@ def one_thread() -> Iterator[None]:
     """As the command does: sums are the same each time."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 

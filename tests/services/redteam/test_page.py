@@ -15,6 +15,8 @@ from PIL import Image
 from services.modelchain.schema import Check
 from services.redteam import chance, drawing, findings, judgement, meaning, page, subject, thresholds
 from services.redteam.findings import Chart, Line
+from services.redteam.judgement import Done
+from services.redteam.thresholds import Text
 from tests.services.redteam import messages, world
 
 
@@ -123,13 +125,21 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_what_a_candidate_calls_itself_is_text(tmp_path: Path) -> None:
+def test_what_a_candidate_calls_itself_is_text(tmp_path: Path, text: Text) -> None:
     made, evil = messages.good(), "<script>alert(1)</script>"
     output = made.schema.output.model_copy(update={"classes": (evil, "spam")})
-    named = made.but(schema=made.schema.model_copy(update={"output": output}))
-    text = written(named, messages.messages(), tmp_path)
-    assert evil not in text
-    assert "<script" not in text
+    card = made.card.model_copy(update={"title": evil})
+    candidate = made.but(schema=made.schema.model_copy(update={"output": output}), card=card).candidate(
+        tmp_path / "candidate"
+    )
+    model, examples = subject.opened(candidate), messages.messages()
+    assert isinstance(model, subject.TextModel)
+    read = thresholds.read(thresholds.EXAMPLE)
+    (attack,) = [each for each in judgement.plan(model, examples, read, 0) if each.name == "words"]
+    found = [Done(attack=attack, result=attack.do(chance.begin(0, "words")), seconds=1)]
+    shown = page.written(candidate, judgement.verdict(candidate, found, read), found, examples)
+    assert "<script" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
 
 
 def test_every_check_says_what_it_means(shown: str) -> None:

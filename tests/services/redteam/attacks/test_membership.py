@@ -61,9 +61,9 @@ def test_few_examples_are_said_to_be_few(opened: Opened, tensor: Tensor) -> None
 
 def test_a_text_model_that_knows_its_messages_by_heart_is_found(opened_text: OpenedText, text: Text) -> None:
     few = Examples(members=messages.messages().members[np.arange(120)], held_out=messages.messages().held_out)
-    drawn = chance.begin(0, "membership")
-    overfitted = membership.attack_text(opened_text(messages.overfitted()), few, text.membership, drawn)
-    good = membership.attack_text(opened_text(messages.good()), messages.messages(), text.membership, drawn)
+    drawn, asked = chance.begin(0, "membership"), text.membership.model_copy(update={"shadows": 8})
+    overfitted = membership.attack_text(opened_text(messages.overfitted()), few, asked, drawn)
+    good = membership.attack_text(opened_text(messages.good()), messages.messages(), asked, drawn)
     assert {"membership-auc", "membership-loss-auc"} <= failed(overfitted)
     assert failed(good) == set()
 
