@@ -212,7 +212,7 @@ def test_nothing_is_overwritten(people: People, candidate: Path, tmp_path: Path,
             now_verdict(folder.digest(making.files_of_numbers())),
             into=into,
             trainer=people.trainer.verifier,
-            redteam=people.redteam,
+            redteam=never_signs(people.redteam),
         )
     assert sorted(tmp_path.rglob("*")) == before
 
