@@ -61,7 +61,7 @@ class Novelty:
         Args:
             batch: Finite numbers, float[batch, *shape].
         """
-        centred = batch.reshape(len(batch), -1).astype(np.float32, copy=False) - self._mean
+        centred = batch.reshape(len(batch), len(self._mean)).astype(np.float32, copy=False) - self._mean
         inside = np.square(centred @ self._whitening)
         outside = np.einsum("nv,nv->n", centred, centred) / self._residual - inside @ self._excess
         return np.asarray(np.sqrt(inside.sum(axis=1) + np.maximum(outside, 0)))

@@ -96,12 +96,12 @@ def trained(on: Data, *, epsilon: float = EPSILON) -> nn.Sequential:
         )
         for epoch in range(1, EPOCHS + 1):
             reach = epsilon * min(1, 2 * epoch / EPOCHS)
-            for batch in torch.randperm(len(images)).split(BATCH):
+            for batch in torch.split(torch.randperm(len(images)), BATCH):
                 shown, wanted = images[batch], labels[batch]
                 if epsilon:
                     shown = attacked(network, shown, wanted, reach, STEPS)
                 optimizer.zero_grad()
-                functional.cross_entropy(network(shown), wanted).backward()
+                functional.cross_entropy(network(shown), wanted).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 cycle.step()
     return network.eval()
