@@ -119,14 +119,12 @@ def test_the_limits_of_the_environment_are_over_the_job() -> None:
         ),
         ({**FEW, "training__batch_size": 5000}, "training.batch_size: 5000 is over the "),
         ({**FEW, "calibration": {"false_positive_rate": 0.001}}, "calibration: "),
-        ({**FEW, "training": {"epochs": 1, "batch_size": 64, "learning_rate": 10, "optimiser": "sgd"}}, ""),
     ],
 )
 def test_a_job_that_cannot_be_is_refused_before_anything_is_spent(
     refused: Refusal, changes: dict[str, Any], says: str
 ) -> None:
-    if says:
-        assert says in refused(**changes)
+    assert says in refused(**changes)
 
 
 @pytest.mark.parametrize(

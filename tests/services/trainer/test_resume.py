@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from services.trainer import checkpoints
+from services.trainer.errors import TrainerError
 from services.trainer.training import Rows, Training, begun, rows
 from tests.services.trainer.conftest import PLAIN, digits, examples, fresh, job
 
@@ -74,3 +75,14 @@ def test_a_checkpoint_runs_nothing_and_is_its_owners_alone(data: Rows, tmp_path:
     assert fresh().secret not in repr(checkpoints.read(tmp_path)), (
         "a secret does not get into logs by accident"
     )
+
+
+def test_weights_that_are_no_numbers_make_no_model(data: Rows, tmp_path: Path) -> None:
+    asked = job(**{**PLAIN, **FEW})
+
+    def overflow(training: Training) -> None:
+        with torch.no_grad():
+            next(training.plain.parameters())[0, 0] = torch.inf
+
+    with pytest.raises(TrainerError, match="the weights grew without bound"):
+        Training(asked, data, 10, begun(asked, fresh(), 300), {}).run(tmp_path, overflow)
