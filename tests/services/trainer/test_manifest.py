@@ -149,3 +149,9 @@ def test_a_row_that_was_changed_in_the_database_stops_the_job(
         assert told.startswith("manifest.json: batch 1 of 1 is not the one that was signed")
     finally:
         trainer.world.sql("UPDATE learning.digits SET p33 = $1 WHERE sample = 123", was[0])
+
+
+def test_rows_after_the_last_batch_that_was_signed_are_found() -> None:
+    signed, names = made(TABLE.slice(0, 8)), TABLE.column_names
+    with pytest.raises(TrainerError, match="the dataset goes on after the 8 rows that were signed"):
+        list(manifest.checked(signed, dataset="d", purpose="p", columns=names, read=read()))
