@@ -32,7 +32,7 @@ from services.gateway.messages import Reading
 from services.gateway.models import Models, State
 from services.gateway.outputs import LABEL_ONLY, hardened
 from services.gateway.queries import KEY_PURPOSE, Queries, Unwritten
-from services.gateway.served import Answered, Row, Served
+from services.gateway.served import Row, Served
 from services.gateway.serving import read as read_serving
 from services.gateway.settings import Settings, root_secret
 from services.gateway.store import store_of
@@ -334,13 +334,12 @@ async def _predicted(
     query.lap("budget")
     try:
         async with asyncio.timeout(serving.deadline_seconds):
-            answered: Answered = await kind.answered(parsed)
+            rows = await kind.answered(parsed)
     except TimeoutError:
         raise Problem(504, "deadline", "No answer was ready in time; it has been dropped.") from None
     query.lap("model")
-    query.took |= answered.milliseconds
-    flags = _judged(service, served, answered.rows, about)
-    suspicion = _seen(service, principal, served, answered.rows)
+    flags = _judged(service, served, rows, about)
+    suspicion = _seen(service, principal, served, rows)
     if suspicion is not None and suspicion.news:
         await service.queries.write(_suspected(query, about, suspicion))
     if suspicion is not None and allowance.on_suspicion == "refuse":
@@ -348,10 +347,9 @@ async def _predicted(
     rule = allowance.outputs if suspicion is None else LABEL_ONLY
     classes = served.schema.output.classes
     outputs = [
-        {**hardened(row.answer, classes, rule), "flags": told}
-        for row, told in zip(answered.rows, flags, strict=True)
+        {**hardened(row.answer, classes, rule), "flags": told} for row, told in zip(rows, flags, strict=True)
     ]
-    query.lap("screens")
+    query.lap("outputs")
     await query.write(**about)
     service.rows.inc(len(outputs))
     told = {

@@ -46,14 +46,17 @@ class _EndsWithTheLast:
 class Batcher:
     """The queue of one model, and its one thread, which ends when nobody knows the queue any more."""
 
-    def __init__(self, work: Work, *, most_rows: int, most_waiting: int) -> None:
+    def __init__(self, work: Work, *, most_rows: int, most_waiting: int, is_quick: bool = False) -> None:
         """Begin.
 
         Args:
-            work: Runs in the thread.
+            work: Runs in a thread of its own.
             most_rows: Of one run; a query that has more runs alone.
             most_waiting: Rows that may wait; beyond that nobody may join.
+            is_quick: The work takes less than it costs to hand it to a thread: it runs on the event loop, and those
+                who came in one turn of the loop share a run.
         """
+        self._is_quick = is_quick
         self._work, self._most_rows, self._most_waiting = work, most_rows, most_waiting
         self._queue: deque[_Waiting] = deque()
         self._rows_waiting = 0
@@ -92,7 +95,7 @@ class Batcher:
             each.done.add_done_callback(ending)
         rows = batch[0].rows if len(batch) == 1 else np.concatenate([each.rows for each in batch])
         try:
-            made = await asyncio.get_running_loop().run_in_executor(self._thread, self._work, rows, options)
+            made = await self._worked(rows, options)
         except Exception as error:
             if len(batch) == 1 and not batch[0].done.done():
                 batch[0].done.set_exception(error)
@@ -106,6 +109,11 @@ class Batcher:
                 each.done.set_result(tuple(array[place:end] for array in made))
             place = end
         return True
+
+    async def _worked(self, rows: Array, options: ort.RunOptions) -> tuple[Array, ...]:
+        if self._is_quick:
+            return self._work(rows, options)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, rows, options)
 
     def _next(self) -> list[_Waiting]:
         """Return who is next, without those who left."""

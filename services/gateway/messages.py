@@ -26,6 +26,10 @@ class Message(NamedTuple):
     images: tuple[bytes, ...]
 
 
+Parts = tuple[str, ...]
+"""The text of a message, and what is written in each of its images."""
+
+
 class Read(NamedTuple):
     """One input, as a person would read it."""
 
@@ -67,12 +71,11 @@ def _decoded(given: Any, field: str) -> bytes:
 
 
 class Reading:
-    """Reads messages, in threads of its own: one for texts, one for images, which take seconds."""
+    """Reads what is written in images, in a thread of its own: one takes seconds."""
 
     def __init__(self) -> None:
         """Begin; what reads images starts when a model needs it."""
-        self._texts = ThreadPoolExecutor(1, thread_name_prefix="texts")
-        self._images = ThreadPoolExecutor(1, thread_name_prefix="images")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="images")
         self._waiting = 0
         self._reader: Any = None
 
@@ -83,27 +86,22 @@ class Reading:
 
             self._reader = Reader()
 
-    async def read(self, messages: list[Message], takes: TextInput) -> list[Read]:
-        """Return what a person would read.
+    async def parts(self, message: Message, field: str) -> Parts:
+        """Return the texts of one message: its own, and what is written in each image.
 
         Raises:
             Problem: 422, an image is refused; 503, too many images wait.
         """
-        loop = asyncio.get_running_loop()
-        written = [
-            [await self._written(image, f"inputs.{place}.images.{n}") for n, image in enumerate(each.images)]
-            for place, each in enumerate(messages)
-        ]
-        return await loop.run_in_executor(self._texts, _all_read, messages, written, takes.most_characters)
+        found = [await self._written(image, f"{field}.images.{n}") for n, image in enumerate(message.images)]
+        return (message.text, *found)
 
     async def _written(self, image: bytes, field: str) -> str:
-        """Return what is written in an image."""
         if self._waiting >= MOST_IMAGES_WAITING:
             raise unavailable("Too many images wait to be read.", retry_after_seconds=5)
         self._waiting += 1
         try:
             # Whoever leaves takes along what has not begun.
-            return await asyncio.get_running_loop().run_in_executor(self._images, self._text_in, image)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._text_in, image)
         except ImageRefused as refused:
             raise Problem(422, "image-refused", f"{field}: {refused}.", fields=[field]) from None
         finally:
@@ -114,14 +112,8 @@ class Reading:
         return str(self._reader.text(opened(image)))
 
 
-def _all_read(messages: list[Message], written: list[list[str]], most_characters: int) -> list[Read]:
-    return [
-        _read([message.text, *(text[:most_characters] for text in texts)])
-        for message, texts in zip(messages, written, strict=True)
-    ]
-
-
-def _read(parts: list[str]) -> Read:
-    found = [normalised(part) for part in parts]
+def read(parts: Parts, most_characters: int) -> Read:
+    """Return a message as a person would read it. Of what is written in an image the first characters count."""
+    found = [normalised(parts[0]), *(normalised(part[:most_characters]) for part in parts[1:])]
     text = "\n".join(each.text for each in found if each.text)
     return Read(text, tuple(dict.fromkeys(finding for each in found for finding in each.findings)))

@@ -54,5 +54,6 @@ class Screens:
         kinds = self._squeezing.squeezers
         together = np.concatenate([batch, *squeezed(batch, kinds, self._takes.low, self._takes.high)])
         answers = self._session.run(together, options)
-        apart = distances(answers[:rows], np.split(answers[rows:], len(kinds)))
+        others = [answers[place : place + rows] for place in range(rows, len(answers), rows)]
+        apart = distances(answers[:rows], others)
         return Measured(answers[:rows], novel, apart > self._squeezing.threshold)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -12,8 +11,10 @@ from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
+from services.gateway import messages
 from services.gateway.batching import Batcher
 from services.gateway.distances import text_features
 from services.gateway.inference import Session, self_test
@@ -28,6 +29,12 @@ from services.screens.findings import Finding
 MOST_ROWS_A_RUN = 256
 """Of one run of a model, so that a query behind a full queue waits for a bounded run."""
 
+MOST_TEXTS_A_RUN = 32
+"""The same for texts, which are read in it: a long one takes milliseconds."""
+
+QUICK_SECONDS = 0.003
+"""A model whose largest run takes no longer needs no thread: to hand it over would cost more."""
+
 
 class Row(NamedTuple):
     """One input, answered."""
@@ -40,13 +47,6 @@ class Row(NamedTuple):
     """The input as numbers, for the watch over extraction."""
 
 
-class Answered(NamedTuple):
-    """A query, answered; and how long it took to read and to run it, in milliseconds."""
-
-    rows: list[Row]
-    milliseconds: dict[str, float]
-
-
 class Kind(Protocol):
     """How inputs of one kind are read and answered."""
 
@@ -56,7 +56,7 @@ class Kind(Protocol):
     def digest(self, parsed: Any, key: bytes) -> str:
         """Return a keyed digest of inputs: equal ones can be told, and what was in them cannot."""
 
-    async def answered(self, parsed: Any) -> Answered:
+    async def answered(self, parsed: Any) -> list[Row]:
         """Return the answers."""
 
     def mode(self, serving: Serving, screen: str) -> Mode:
@@ -126,10 +126,11 @@ class _Numbers:
     """Inputs that are numbers."""
 
     def __init__(self, screens: Screens, takes: TensorInput, serving: Serving) -> None:
-        self._takes = takes
+        self._takes, self._screens = takes, screens
         self._batcher = Batcher(
             screens.measured, most_rows=MOST_ROWS_A_RUN, most_waiting=serving.most_waiting
         )
+        self._is_quick = _seconds(screens, takes, serving.most_rows) < QUICK_SECONDS
 
     def parsed(self, inputs: list[Any], *, most: int) -> Floats:
         return rows_of(inputs, self._takes, most=most)
@@ -137,32 +138,36 @@ class _Numbers:
     def digest(self, parsed: Floats, key: bytes) -> str:
         return hmac.new(key, parsed.tobytes(), hashlib.sha256).hexdigest()
 
-    async def answered(self, parsed: Floats) -> Answered:
-        began = perf_counter()
+    async def answered(self, parsed: Floats) -> list[Row]:
         answers, novel, deceiving = await self._batcher.run(parsed)
-        took = (perf_counter() - began) * 1000
-        rows = [
+        return [
             Row(answer, [found for found, is_so in ((NOVELTY, new), (SQUEEZING, made)) if is_so], features)
             for answer, new, made, features in zip(
                 answers, novel.tolist(), deceiving.tolist(), parsed, strict=True
             )
         ]
-        return Answered(rows, {"inference": took})
 
     def mode(self, serving: Serving, screen: str) -> Mode:
         return serving.mode(screen)
+
+
+def _seconds(screens: Screens, takes: TensorInput, rows: int) -> float:
+    """Return how long so many inputs take, at best of three."""
+    batch = np.full((rows, *takes.shape), (takes.low + takes.high) / 2, np.float32)
+    took = []
+    for _ in range(3):
+        began = perf_counter()
+        screens.measured(batch, ort.RunOptions())
+        took.append(perf_counter() - began)
+    return min(took)
 
 
 class _Texts:
     """Inputs that are texts, with images or without."""
 
     def __init__(self, session: Session, takes: TextInput, serving: Serving, reading: Reading) -> None:
-        self._takes, self._reading = takes, reading
-        self._batcher = Batcher(
-            lambda batch, options: (session.run(batch, options),),
-            most_rows=MOST_ROWS_A_RUN,
-            most_waiting=serving.most_waiting,
-        )
+        self._session, self._takes, self._reading = session, takes, reading
+        self._batcher = Batcher(self._run, most_rows=MOST_TEXTS_A_RUN, most_waiting=serving.most_waiting)
 
     def parsed(self, inputs: list[Any], *, most: int) -> list[Message]:
         return messages_of(inputs, self._takes, most=most)
@@ -176,20 +181,21 @@ class _Texts:
                 told.update(len(part).to_bytes(8, "big") + part)
         return told.hexdigest()
 
-    async def answered(self, parsed: list[Message]) -> Answered:
-        began = perf_counter()
-        read = await self._reading.read(parsed, self._takes)
-        reading = perf_counter()
-        (answers,) = await self._batcher.run(np.array([[each.text] for each in read], dtype=object))
-        took = {"screens": (reading - began) * 1000, "inference": (perf_counter() - reading) * 1000}
-        features = await asyncio.to_thread(lambda: [text_features(each.text) for each in read])
-        return Answered(
-            [
-                Row(answer, each.findings, numbers)
-                for answer, each, numbers in zip(answers, read, features, strict=True)
-            ],
-            took,
-        )
+    async def answered(self, parsed: list[Message]) -> list[Row]:
+        rows = np.empty(len(parsed), dtype=object)
+        for place, message in enumerate(parsed):
+            rows[place] = await self._reading.parts(message, f"inputs.{place}")
+        answers, findings, features = await self._batcher.run(rows)
+        return [Row(*each) for each in zip(answers, findings, features, strict=True)]
+
+    def _run(self, rows: NDArray[Any], options: ort.RunOptions) -> tuple[NDArray[Any], ...]:
+        """Read and answer a batch; findings and features come as objects, one a message."""
+        read = [messages.read(parts, self._takes.most_characters) for parts in rows]
+        answers = self._session.run(np.array([[each.text] for each in read], dtype=object), options)
+        findings, features = np.empty(len(read), dtype=object), np.empty(len(read), dtype=object)
+        for place, each in enumerate(read):
+            findings[place], features[place] = each.findings, text_features(each.text)
+        return answers, findings, features
 
     def mode(self, serving: Serving, screen: str) -> Mode:
         return serving.mode(screen, family=TEXT)

@@ -45,7 +45,10 @@ def rows_of(inputs: list[Any], takes: TensorInput, *, most: int) -> Floats:
 
 
 def _holds_truth(values: list[Any]) -> bool:
-    return any(_holds_truth(each) if isinstance(each, list) else isinstance(each, bool) for each in values)
+    kinds = set(map(type, values))
+    return bool in kinds or (
+        list in kinds and any(_holds_truth(each) for each in values if isinstance(each, list))
+    )
 
 
 def _misfit(values: Any, shape: tuple[int, ...], field: str) -> Exception:

@@ -176,3 +176,19 @@ def test_a_run_of_onnx_runtime_ends_when_it_is_told(slow_graph: bytes) -> None:
         return time.monotonic() - began
 
     assert run(story()) < 5, "the run before it went on"
+
+
+def test_quick_work_needs_no_thread_and_those_of_one_turn_share_a_run() -> None:
+    seen: list[tuple[str, int]] = []
+
+    def work(batch: np.ndarray, _options: ort.RunOptions) -> tuple[np.ndarray, ...]:
+        seen.append((threading.current_thread().name, len(batch)))
+        return (batch * 2,)
+
+    async def story() -> list[Any]:
+        queue = Batcher(work, most_rows=8, most_waiting=100, is_quick=True)
+        await queue.run(rows(0))
+        return await asyncio.gather(*(queue.run(rows(n)) for n in (1, 2, 3)))
+
+    assert [each[0].tolist() for each in run(story())] == [[[2]], [[4]], [[6]]]
+    assert seen == [("MainThread", 1), ("MainThread", 3)]

@@ -36,7 +36,7 @@ def test_an_answer_says_what_answered_what_remains_and_how_long_it_took(world: W
     assert said["request_id"] == second.headers["x-request-id"]
     assert second.headers["cache-control"] == "no-store"
     parts = dict(re.findall(r"([a-z]+);dur=([0-9.]+)", second.headers["server-timing"]))
-    assert {"auth", "body", "budget", "inference", "screens", "log"} <= set(parts)
+    assert {"auth", "body", "budget", "model", "outputs", "log"} <= set(parts)
     assert second.headers["ratelimit-policy"] == '"day";q=1000000;w=86400'
     told = re.fullmatch(r'"day";r=(\d+);t=(\d+)', second.headers["ratelimit"])
     assert told is not None

@@ -84,7 +84,7 @@ class Gateway:
         if served is None:
             return False
         asked = np.zeros((1, 8, 8), np.float32)
-        (row,) = run(served.kind.answered(asked)).rows
+        (row,) = run(served.kind.answered(asked))
         return bool(np.isclose(row.answer.sum(), 1, atol=1e-3))
 
     def reasons(self) -> list[str]:
