@@ -9,7 +9,7 @@ SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/
 # Those that run as pods; the others are functions.
 IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api bench-data-api \
+.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api gateway bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -47,6 +47,9 @@ bench-data-api: bench-data_api
 
 data-api: services/data_api/.venv/.ready ## the data-access API on this machine, with a sample, a token and lines to try
 	@services/data_api/.venv/bin/python -m services.data_api.local
+
+gateway: services/gateway/.venv/.ready ## the inference gateway on this machine, with two models, a token and lines to try
+	@services/gateway/.venv/bin/python -m services.gateway.local
 
 $(IMAGES:%=image-%): image-%: ## the image of one service (needs Docker): make image-data_api
 	docker buildx build -f services/$*/Dockerfile --load -t $(subst _,-,$*) .

@@ -127,7 +127,14 @@ class Stack:
         return index
 
 
-_VPC = ("id", "arn", "mainRouteTableId", "defaultRouteTableId", "defaultSecurityGroupId")
+_VPC = (
+    "id",
+    "arn",
+    "mainRouteTableId",
+    "defaultRouteTableId",
+    "defaultSecurityGroupId",
+    "defaultNetworkAclId",
+)
 """Its main route table and its default group are the VPC's own, and other resources name them through it."""
 
 # What else than ``id`` and ``arn`` other resources refer to a resource by.

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
@@ -75,19 +76,13 @@ class Service:
         self.entrance = Entrance(settings, requests_per_second=limits.requests_per_second, burst=limits.burst)
         self.places = Places(limits.concurrent_queries)
         self.budget = Budget(_ledger(settings))
-        self.watch = Watch()
+        self.watch = Watch(self.clients.usual)
         self.digest_key = derived(root, "input digests")
         self.metrics = Metrics("gateway")
         registry = self.metrics.registry
         self.rows = Counter("gateway_rows", "Inputs that were answered", registry=registry)
         self.objections = Counter(
             "gateway_objections", "By screen and mode", ["screen", "mode"], registry=registry
-        )
-        self.versions = Gauge(
-            "gateway_model_version", "That serves; 0 if none does", ["model"], registry=registry
-        )
-        self.verdicts = Gauge(
-            "gateway_verdict_holds_seconds", "Until the red team's verdict ends", ["model"], registry=registry
         )
         self.state = State(settings.state_folder)
         self.models = Models(
@@ -100,15 +95,27 @@ class Service:
             reading=Reading(),
             write=self.queries.write,
         )
+        self._tell()
 
-    def told(self) -> None:
-        """Bring the gauges up to date."""
-        now = datetime.now(UTC)
+    def _tell(self) -> None:
+        """Let the metrics say what serves, and for how long, at the time that they are asked."""
+        version = Gauge(
+            "gateway_model_version", "That serves; 0 if none", ["model"], registry=self.metrics.registry
+        )
+        holds = Gauge(
+            "gateway_verdict_holds_seconds", "Until it ends", ["model"], registry=self.metrics.registry
+        )
         for name in self.declared:
-            served = self.models.served(name)
-            self.versions.labels(name).set(served.schema.version if served else 0)
-            left = (served.verdict.holds_until - now).total_seconds() if served else 0
-            self.verdicts.labels(name).set(max(0, left))
+            version.labels(name).set_function(partial(self._version, name))
+            holds.labels(name).set_function(partial(self._holds_seconds, name))
+
+    def _version(self, name: str) -> float:
+        served = self.models.served(name)
+        return served.schema.version if served else 0
+
+    def _holds_seconds(self, name: str) -> float:
+        served = self.models.served(name)
+        return max(0.0, (served.verdict.holds_until - datetime.now(UTC)).total_seconds()) if served else 0.0
 
 
 def _ledger(settings: Settings) -> Any:
@@ -474,7 +481,6 @@ async def _look_for_ever(service: Service) -> None:
         told.clear()
         try:
             await service.models.look()
-            service.told()
         except Exception as error:
             # Whatever it was, the next look may succeed; what serves goes on.
             sys.stderr.write(f"gateway: looking for releases: {type(error).__name__}: {error}\n")

@@ -12,6 +12,8 @@ multiply their budget, and be watched as many instead of one.
           on_suspicion: label-only
     principals:
       ward/triage: partner
+    usual:                        # of inputs, for the watch: python -m services.gateway.calibration
+      digits: {shapiro_least: 0.9, spread_least: 0.15, spread_most: 0.4}
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from services.gateway.extraction import Bounds
 from services.gateway.outputs import OutputRule
 from services.shared.strict_yaml import YamlError, loaded
 
@@ -62,12 +65,16 @@ class _File(_Told):
         dict[ClassName, Annotated[dict[ModelName, Rules], Field(min_length=1)]], Field(min_length=1)
     ]
     principals: dict[Principal, ClassName]
+    usual: dict[ModelName, Bounds] = {}
 
     @model_validator(mode="after")
     def _classes_exist(self) -> _File:
         for principal, name in self.principals.items():
             if name not in self.classes:
                 raise ValueError(f"principals.{principal}: is of the class {name}, which is not declared")
+        for model in self.usual:
+            if not any(model in models for models in self.classes.values()):
+                raise ValueError(f"usual.{model}: is a model that no class may ask")
         return self
 
 
@@ -86,12 +93,16 @@ class Clients:
             for name, models in told.classes.items()
             for model, rules in models.items()
         }
-        self._classes = dict(told.principals)
+        self._classes, self._usual = dict(told.principals), dict(told.usual)
 
     def of(self, principal: str, model: str) -> Allowance | None:
         """Return what a principal may do with a model; ``None`` is nothing at all."""
         name = self._classes.get(principal)
         return None if name is None else self._allowances.get((name, model))
+
+    def usual(self, model: str) -> Bounds | None:
+        """Return what is usual for a model's inputs; ``None`` where nobody measured it."""
+        return self._usual.get(model)
 
 
 def _parsed(path: Path) -> _File:

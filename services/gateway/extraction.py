@@ -13,7 +13,8 @@ What neither sees: queries that are data, as of somebody who copies a model with
 mixes two inputs; steps as long as the distances of data; a client who hides among several names, or adds so many
 ordinary queries that the others are lost among them (the authors of PRADA say so of it). Against those stand the budget
 and the rounding of answers. What they may mistake for theft: inputs whose numbers differ in scale, so that one of them
-is all of a distance; a stream that is sorted, frames of one film, messages out of one template.
+is all of a distance; a stream that is sorted, frames of one film, messages out of one template. What is usual differs from
+model to model (``Bounds``): of patches of photographs, some are sky and some are leaves.
 
 A replica sees its share of a client's queries, and needs as many as if they were all.
 """
@@ -22,62 +23,50 @@ from __future__ import annotations
 
 import math
 import random
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import shapiro
+from pydantic import BaseModel, ConfigDict, Field
 
-Floats = NDArray[np.float32]
+from services.gateway.distances import Sketcher, Stream, TextFeatures
 
-WIDTH = 64
-"""Numbers that are kept of an input; longer ones are sketched."""
-
-WINDOW = 256
-"""Distances that are tested: the last ones, so that a long harmless past lends nobody credit."""
-
-LEAST = 100
-"""Distances without which nothing is said (PRADA, section 5.2)."""
-
-EVERY = 32
-"""Queries between two tests."""
-
-WARM = 5
-"""Distances of a class that are left out: among few earlier queries the nearest is far."""
-
-MOST_ROWS = 512
-"""Earlier queries of one client and model that are kept: 128 KB."""
-
-MOST_ROWS_A_CLASS = 64
-
-MOST_REPEATS = 1024
-"""Queries of one client and model whose repetition is recognised."""
-
-MOST_STREAMS = 1000
-"""Clients and models that are watched."""
+MOST_WATCHED = 1000
+"""Clients and models that are remembered: 170 MB where models have ten classes."""
 
 DRAWN = 8
 """Of so many, drawn at random, the one with the fewest queries makes room."""
-
-SHAPIRO_LEAST = 0.90
-"""What the authors' own program takes (github.com/SSGAalto/prada-protecting-against-dnn-model-stealing-attacks)."""
-
-SPREAD = (0.14, 0.42)
-"""Least and most of deviation over mean. Measured: natural digits 0.2 to 0.34, noise and jitter under 0.13, Jacobian
-steps of a tenth of the range up to 0.53 (``tests/services/gateway/figures.py``)."""
-
-SPREAD_OF_TEXTS = (0.0, 0.42)
-"""Texts fill as many dimensions as noise does, 0.06 to 0.11: of them only too much says anything."""
 
 HELD_SECONDS = 86_400.0
 """A suspicion stands for a day after the last test that confirmed it."""
 
 Key = tuple[str, str]
 Test = Literal["prada", "spread"]
+
+
+class Bounds(BaseModel):
+    """What is usual for a model's inputs; ``python -m services.gateway.calibration`` measures it.
+
+    The defaults are measured on digits (scikit-learn's): among clients with digits of their own a Shapiro-Wilk
+    statistic of 0.94 or more, and a spread of 0.19 to 0.30. Noise and jitter have a spread under 0.11; queries made
+    out of a few in small steps, a statistic under 0.87 (``tests/services/gateway/figures.py``). 0.90 is also what the
+    authors' own program takes (github.com/SSGAalto/prada-protecting-against-dnn-model-stealing-attacks).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    shapiro_least: Annotated[float, Field(ge=0.6, le=0.99)] = 0.90
+    spread_least: Annotated[float, Field(ge=0, le=0.6)] = 0.15
+    """Of deviation over mean."""
+    spread_most: Annotated[float, Field(ge=0.15, le=1.5)] = 0.40
+
+
+NUMBERS = Bounds()
+
+TEXTS = Bounds(spread_least=0, spread_most=0.30)
+"""Texts fill as many dimensions as noise does: of sentences that nobody made for the purpose the spread is 0.07 to 0.10,
+of random letters no less. So of texts too little says nothing, and too much says more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,110 +83,40 @@ class Suspicion:
     """Whether this query raised it: then the event is written."""
 
 
-class _Class:
-    """Earlier queries that got one label."""
-
-    def __init__(self) -> None:
-        self.rows: Floats = np.empty((0, 0), np.float32)
-        self.count = 0
-        self.seen = 0
-        self._accepted, self._mean, self._squares = 0, 0.0, 0.0
-        self._threshold = 0.0
-
-    def nearest(self, x: Floats) -> float:
-        """Return the distance to the nearest earlier query (L2)."""
-        away = self.rows[: self.count] - x
-        return math.sqrt(float(np.einsum("ij,ij->i", away, away).min()))
-
-    def is_new(self, distance: float) -> bool:
-        """Say whether a query is far enough from earlier ones to be kept, and move the threshold if it is."""
-        if not distance > self._threshold:
-            return False
-        # Welford's update of mean and squared deviations of what was accepted.
-        self._accepted += 1
-        moved = distance - self._mean
-        self._mean += moved / self._accepted
-        self._squares += moved * (distance - self._mean)
-        self._threshold = max(self._threshold, self._mean - math.sqrt(self._squares / self._accepted))
-        return True
-
-    def keep(self, x: Floats, place: int) -> None:
-        """Keep a query at a place, the next one or one that is taken."""
-        if place >= len(self.rows):
-            more = np.empty((max(2, 2 * place), len(x)), np.float32)
-            if self.count:
-                more[: self.count] = self.rows[: self.count]
-            self.rows = more
-        self.rows[place] = x
-        self.count = max(self.count, place + 1)
+def failed(usual: Bounds, spread: float, statistic: float) -> tuple[Test, float, float] | None:
+    """Return which test fails, its statistic, and what that is on the wrong side of."""
+    if not usual.spread_least <= spread <= usual.spread_most:
+        return "spread", spread, usual.spread_most if spread > usual.spread_most else usual.spread_least
+    if not statistic >= usual.shapiro_least:
+        return "prada", statistic, usual.shapiro_least
+    return None
 
 
-class _Stream:
-    """What is remembered of one client's queries to one model."""
+class _Watched:
+    """One client and model: the queries, and the suspicion that stands."""
 
-    def __init__(self, width: int, spread: tuple[float, float]) -> None:
-        self.width, self.spread = width, spread
-        self.queries = 0
-        self.standing: Suspicion | None = None
-        self.until = -math.inf
-        self._classes: dict[int | str, _Class] = {}
-        self._kept = 0
-        self._distances = np.zeros(WINDOW)
-        self._measured = 0
-        self._repeats: dict[int, None] = {}
+    def __init__(self, width: int) -> None:
+        self.stream = Stream(width)
+        self._standing: Suspicion | None = None
+        self._until = -math.inf
 
-    def add(self, x: Floats, label: int | str, chance: random.Random) -> bool:
-        """Take note of a query, and say whether it is time for a test."""
-        name = hash(x.tobytes())
-        if name in self._repeats:
-            # The answer was told already.
-            return False
-        self._repeats[name] = None
-        if len(self._repeats) > MOST_REPEATS:
-            del self._repeats[next(iter(self._repeats))]
-        self.queries += 1
-        of_class = self._classes.get(label)
-        if of_class is None:
-            of_class = self._classes[label] = _Class()
-        if not of_class.count:
-            self._keep(of_class, x, chance)
-            return False
-        distance = of_class.nearest(x)
-        if of_class.is_new(distance):
-            self._keep(of_class, x, chance)
-        of_class.seen += 1
-        if of_class.seen <= WARM:
-            return False
-        self._distances[self._measured % WINDOW] = distance
-        self._measured += 1
-        return self._measured >= LEAST and self._measured % EVERY == 0
+    def suspicion(self, now: float) -> Suspicion | None:
+        """Return what stands."""
+        return self._standing if now < self._until else None
 
-    def _keep(self, of_class: _Class, x: Floats, chance: random.Random) -> None:
-        """Keep a query; where there is no room, in place of one drawn at random."""
-        if self._kept < MOST_ROWS and of_class.count < MOST_ROWS_A_CLASS:
-            of_class.keep(x, of_class.count)
-            self._kept += 1
-        elif of_class.count:
-            of_class.keep(x, chance.randrange(of_class.count))
-        else:
-            largest = max(self._classes.values(), key=lambda each: each.count)
-            largest.count -= 1
-            of_class.keep(x, 0)
+    def suspect(self, wrong: tuple[Test, float, float], now: float) -> Suspicion:
+        """Raise a suspicion, or confirm the one that stands; return it."""
+        news = self.suspicion(now) is None
+        test, statistic, threshold = wrong
+        raised = Suspicion(
+            test=test, statistic=statistic, threshold=threshold, queries=self.stream.queries, news=news
+        )
+        self._standing, self._until = replace(raised, news=False), now + HELD_SECONDS
+        return raised
 
-    def tested(self) -> tuple[Test, float, float] | None:
-        """Return the test that fails, its statistic and what that had to be."""
-        distances = self._distances[: min(self._measured, WINDOW)]
-        mean, deviation = float(distances.mean()), float(distances.std())
-        usual = distances[np.abs(distances - mean) <= 3 * deviation]
-        spread = float(usual.std()) / mean if mean else 0.0
-        # NaN lies nowhere; what does not surely pass has failed.
-        least, most = self.spread
-        if not least <= spread <= most:
-            return "spread", spread, most if spread > most else least
-        statistic = float(shapiro(usual).statistic)
-        if not statistic >= SHAPIRO_LEAST:
-            return "prada", statistic, SHAPIRO_LEAST
-        return None
+    def evidence(self, now: float) -> tuple[bool, int]:
+        """Return how much would be lost with it."""
+        return now < self._until, self.stream.queries
 
 
 class Watch:
@@ -209,16 +128,25 @@ class Watch:
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, most_streams: int = MOST_STREAMS
+        self,
+        usual: Callable[[str], Bounds | None] = lambda _: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most_watched: int = MOST_WATCHED,
     ) -> None:
-        """Begin."""
-        self._clock, self._most = clock, most_streams
-        self._streams: dict[Key, _Stream] = {}
+        """Begin.
+
+        Args:
+            usual: What is usual for a model; where nobody measured it, what is for digits and for texts.
+            clock: Seconds, never running backwards.
+            most_watched: Clients and models that are remembered.
+        """
+        self._usual, self._clock, self._most = usual, clock, most_watched
+        self._sketch = Sketcher()
+        self._watched: dict[Key, _Watched] = {}
         self._keys: list[Key] = []
         # Nobody can foresee who has to go.
         self._chance = random.SystemRandom()
-        self._signs = np.random.default_rng(secrets.randbits(128))
-        self._sign_of: dict[int, Floats] = {}
 
     def seen(self, principal: str, model: str, features: NDArray[Any], label: int | str) -> Suspicion | None:
         """Take note of a query, and return the suspicion that its client is under.
@@ -229,83 +157,29 @@ class Watch:
             features: The input: numbers of any shape, on one scale, or ``text_features``.
             label: What the model said, before the answer was hardened.
         """
-        x = self._sketch(features)
-        spread = SPREAD_OF_TEXTS if isinstance(features, TextFeatures) else SPREAD
-        stream = self._stream((principal, model), len(x), spread)
-        now = self._clock()
-        news = False
-        if stream.add(x, label, self._chance) and (failed := stream.tested()):
-            news = stream.standing is None or now >= stream.until
-            test, statistic, threshold = failed
-            stream.standing = Suspicion(
-                test=test, statistic=statistic, threshold=threshold, queries=stream.queries, news=False
-            )
-            stream.until = now + HELD_SECONDS
-        if stream.standing is None or now >= stream.until:
-            return None
-        return replace(stream.standing, news=True) if news else stream.standing
+        x, now = self._sketch(features), self._clock()
+        watched = self._of((principal, model), len(x), now)
+        if watched.stream.add(x, label, self._chance):
+            usual = self._usual(model) or (TEXTS if isinstance(features, TextFeatures) else NUMBERS)
+            if wrong := failed(usual, *watched.stream.statistics()):
+                return watched.suspect(wrong, now)
+        return watched.suspicion(now)
 
-    def _stream(self, key: Key, width: int, spread: tuple[float, float]) -> _Stream:
-        stream = self._streams.get(key)
-        if stream is None:
+    def _of(self, key: Key, width: int, now: float) -> _Watched:
+        watched = self._watched.get(key)
+        if watched is None:
             if len(self._keys) >= self._most:
-                self._forget_one()
+                self._forget_one(now)
             self._keys.append(key)
-            stream = self._streams[key] = _Stream(width, spread)
-        elif (stream.width, stream.spread) != (width, spread):
+            watched = self._watched[key] = _Watched(width)
+        elif watched.stream.width != width:
             # The model takes another input now.
-            stream = self._streams[key] = _Stream(width, spread)
-        return stream
+            watched.stream = Stream(width)
+        return watched
 
-    def _forget_one(self) -> None:
+    def _forget_one(self, now: float) -> None:
         places = [self._chance.randrange(len(self._keys)) for _ in range(DRAWN)]
-        place = min(places, key=lambda each: self._evidence(self._streams[self._keys[each]]))
-        del self._streams[self._keys[place]]
+        place = min(places, key=lambda each: self._watched[self._keys[each]].evidence(now))
+        del self._watched[self._keys[place]]
         self._keys[place] = self._keys[-1]
         self._keys.pop()
-
-    def _evidence(self, stream: _Stream) -> tuple[bool, int]:
-        return self._clock() < stream.until, stream.queries
-
-    def _sketch(self, features: NDArray[Any]) -> Floats:
-        """Return at most ``WIDTH`` numbers whose distances are about those of the inputs.
-
-        Numbers with signs drawn at random are added up in ``WIDTH`` sums (Charikar, Chen and Farach-Colton, "Finding
-        Frequent Items in Data Streams", 2002). Who does not know the signs cannot move an input unseen.
-        """
-        flat = np.asarray(features, np.float32).ravel()
-        if len(flat) <= WIDTH:
-            return flat
-        signs = self._sign_of.get(len(flat))
-        if signs is None:
-            signs = self._sign_of[len(flat)] = self._signs.choice(
-                np.array([-1, 1], np.float32), size=len(flat)
-            )
-        summed = np.zeros(-(-len(flat) // WIDTH) * WIDTH, np.float32)
-        np.multiply(flat, signs, out=summed[: len(flat)])
-        sketch: Floats = summed.reshape(-1, WIDTH).sum(axis=0)
-        return sketch
-
-
-class TextFeatures(np.ndarray[Any, np.dtype[np.float32]]):
-    """A text as numbers; the watch knows them from others, since texts lie otherwise."""
-
-
-def text_features(text: str) -> TextFeatures:
-    """Return a text as numbers: how often each run of three characters stands in it, hashed, of length one.
-
-    Distances of class probabilities would do for a model of many classes; of two, as a spam filter has, they are
-    distances on a line, and what is natural there nobody can tell.
-    """
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    if len(codes) < 3:
-        codes = np.concatenate([codes, np.zeros(3 - len(codes), np.uint32)])
-    # Multiply-shift hashing (Dietzfelbinger et al., 1997); odd multipliers of our own.
-    grams = codes[:-2] * _ODD[0] + codes[1:-1] * _ODD[1] + codes[2:] * _ODD[2]
-    counted = np.bincount(grams >> np.uint32(32 - _TEXT_BITS), minlength=2**_TEXT_BITS)
-    roots = np.sqrt(counted).astype(np.float32)
-    return (roots / np.float32(np.linalg.norm(roots))).view(TextFeatures)
-
-
-_TEXT_BITS = 9
-_ODD = np.array([secrets.randbits(32) | 1 for _ in range(3)], np.uint32)

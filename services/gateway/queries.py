@@ -44,9 +44,7 @@ class Unwritten(Problem):
 
     def __init__(self) -> None:
         """Say so."""
-        super().__init__(
-            503, "unavailable", "The query log cannot be written.", headers={"Retry-After": "2"}
-        )
+        super().__init__(503, "unavailable", "The query log cannot be written.", headers={"Retry-After": "2"})
 
 
 class Queries:

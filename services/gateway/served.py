@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.gateway.batching import Batcher
-from services.gateway.extraction import text_features
+from services.gateway.distances import text_features
 from services.gateway.inference import Session, self_test
 from services.gateway.messages import Message, Reading, messages_of
 from services.gateway.screening import NOVELTY, SQUEEZING, Screens

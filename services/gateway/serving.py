@@ -7,7 +7,7 @@ A screen's mode decides what becomes of an input that it objects to; there is no
         screens: {novelty: refuse, squeezing: answer-with-flag}
       spam:
         body_bytes: 4194304        # its messages bring images
-        deadline_seconds: 20       # which have to be read
+        deadline_seconds: 40       # which have to be read
         screens: {text: flag, homoglyph: refuse}
 """
 

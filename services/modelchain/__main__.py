@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(json.dumps({"refused": str(error)}) + "\n")
         sys.stderr.write(f"modelchain: {error}\n")
         return 2 if isinstance(error, Unreadable) else 1
+    except KeyboardInterrupt:
+        sys.stderr.write("modelchain: interrupted\n")
+        return 130
     _print(text if asked.format == "text" else json.dumps(said, indent=2) + "\n")
     return 0
 
@@ -52,9 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print(text: str) -> None:
     try:
         # A terminal that cannot show a character gets its escape.
-        sys.stdout.write(
-            text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding)
-        )
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has seen enough; Python would complain again while it ends.

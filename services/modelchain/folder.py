@@ -110,14 +110,14 @@ def _screens(statistics: Statistics, schema: Schema, arrays: tensors.Arrays) -> 
         if statistics.novelty is not None or statistics.squeezing is not None:
             raise ModelError(f"{MODEL}/{STATISTICS}: screens of numbers for a model of text")
         return
-    values = (math.prod(schema.input.shape),)
     if statistics.novelty is None:
         return
-    for name, dimensions in (("mean", 1), ("whitening", 2)):
+    values = math.prod(schema.input.shape)
+    for name, dimensions, length in (("mean", 1, values), ("whitening", 2, values), ("residual", 1, 1)):
         array = arrays.get(name)
-        if array is None or array.ndim != dimensions or array.shape[:1] != values:
+        if array is None or array.ndim != dimensions or len(array) != length:
             raise ModelError(
-                f"{MODEL}/{ARRAYS}: {name!r} is not there, or not of {values[0]} values as the input is"
+                f"{MODEL}/{ARRAYS}: {name!r} is not there, or not of {length} values for an input of {values}"
             )
 
 

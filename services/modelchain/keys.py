@@ -140,10 +140,6 @@ class _KmsKey:
         self._arn = arn
         self._client = _kms(arn, region)
         said = _asked(arn, self._client.get_public_key, KeyId=arn)
-        if said["KeySpec"] != "ECC_NIST_P256" or said["KeyUsage"] != "SIGN_VERIFY":
-            raise Unreadable(
-                f"{arn}: is {said['KeySpec']} for {said['KeyUsage']}; make ECC_NIST_P256 for SIGN_VERIFY"
-            )
         self._public_key = _public(serialization.load_der_public_key, said["PublicKey"], arn)
 
     def public_key(self) -> ec.EllipticCurvePublicKey:

@@ -76,11 +76,14 @@ def promote(candidate: Path, verdict: Verdict, *, into: Path, trainer: Verifier,
         ModelError: says in one sentence why it may not be released.
     """
     _two(trainer, redteam.verifier)
+    writing.free(into)
     contents = reading.read(candidate)
     signing.verify(contents.model, contents.model_signature, trainer, MODEL)
     now = datetime.now(UTC)
     _favourable(verdict, folder.digest(contents.model), now)
-    _about(verdict, folder.sound(folder.inspected(contents.model)))
+    found = folder.inspected(contents.model)
+    _about(verdict, found)
+    folder.sound(found)
     judged = {VERDICT_FILE: strict_json.written(verdict)}
     writing.folder(
         into,

@@ -81,6 +81,12 @@ class Output(_Said):
     name: Label
     classes: Annotated[tuple[Label, ...], Field(min_length=2, max_length=1000)]
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> Output:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: two have one name")
+        return self
+
 
 class Schema(_Said):
     """``schema.json``: what the model is called, and what it takes and gives."""

@@ -42,7 +42,7 @@ def check(data: bytes, where: str) -> None:
                 f"{where}: {name!r} has a type that is not taken; only {', '.join(sorted(DTYPES))}"
             )
     try:
-        deserialize(data)  # type: ignore[no-untyped-call]
+        deserialize(data)
     except SafetensorError as error:
         raise ModelError(f"{where}: is not safetensors: {error}") from None
 

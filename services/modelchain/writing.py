@@ -15,6 +15,17 @@ Files = Mapping[str, bytes | Mapping[str, bytes]]
 """Names, with what is in the file or in the folder."""
 
 
+def free(path: Path) -> None:
+    """Refuse to write where something is already.
+
+    Raises:
+        Unreadable: something is there.
+    """
+    with _failing(path):
+        if os.path.lexists(path):
+            raise Unreadable(f"{path}: is already there, and nothing is overwritten")
+
+
 def folder(path: Path, files: Files, *, check: Callable[[Path], object] | None = None) -> None:
     """Write a new folder; ``check`` sees it before it gets its name, and may raise.
 
@@ -22,8 +33,7 @@ def folder(path: Path, files: Files, *, check: Callable[[Path], object] | None =
         Unreadable: something is already there, or it cannot be written.
     """
     with _failing(path):
-        if os.path.lexists(path):
-            raise Unreadable(f"{path}: is already there, and nothing is overwritten")
+        free(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.parent / f".{path.name}.{secrets.token_hex(8)}"
         try:

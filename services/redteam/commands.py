@@ -1,4 +1,4 @@
-"""The two commands: run an attack on a candidate, and release what withstood."""
+"""The commands: attack a candidate, release what withstood, and both at once on the cluster."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,18 @@ from services.modelchain.errors import ModelError, Unreadable
 from services.modelchain.folder import Candidate
 from services.modelchain.keys import Signer, Verifier
 from services.modelchain.schema import Verdict
-from services.redteam import data, judgement, page, subject, terminal, thresholds, verdicts
+from services.redteam import (
+    data,
+    dataset,
+    judgement,
+    page,
+    settings,
+    subject,
+    terminal,
+    thresholds,
+    verdicts,
+)
+from services.redteam.bucket import JUDGED, Bucket
 from services.redteam.errors import FAILED, PASSED, RedTeamError, Unfit
 from services.redteam.judgement import Done, Watch
 
@@ -31,24 +43,63 @@ def run(asked: argparse.Namespace) -> int:
         RedTeamError: something is wrong, and there is no verdict.
     """
     own, trainer = _signer(asked), _verifier(asked)
+    verdict = _run(asked, asked.candidate, asked.out, own, trainer)
+    return PASSED if verdict.passed else FAILED
+
+
+def _run(asked: argparse.Namespace, folder: Path, out: Path, own: Signer, trainer: Verifier) -> Verdict:
     read = thresholds.read(asked.thresholds)
-    _absent(asked.out)
-    candidate = _genuine(asked.candidate, trainer)
+    _absent(out)
+    candidate = _genuine(folder, trainer)
     if own.verifier.fingerprint == trainer.fingerprint:
         raise RedTeamError("the trainer's key and the red team's are one; nobody judges their own model")
     with _quiet():
         model = subject.opened(candidate)
-        examples = data.read(asked.data, candidate.schema)
+        examples = _examples(asked, candidate)
         found = _judged(model, examples, read, asked)
     verdict = judgement.verdict(candidate, found, read)
-    verdicts.write(asked.out, verdict, page.written(candidate, verdict, found, examples), own)
+    verdicts.write(out, verdict, page.written(candidate, verdict, found, examples), own)
     if asked.junit:
         _junit(asked.junit, verdict, found)
     if asked.format == "json":
         sys.stdout.write(strict_json.written(verdict).decode())
     else:
-        terminal.report(verdict, found, str(asked.out))
+        terminal.report(verdict, found, str(out))
     sys.stdout.flush()
+    return verdict
+
+
+def _examples(asked: argparse.Namespace, candidate: Candidate) -> data.Examples:
+    if asked.job is None:
+        return data.read(asked.data, candidate.schema)
+    return dataset.read(settings.read(os.environ), dataset.job(asked.job), candidate)
+
+
+def gate(asked: argparse.Namespace) -> int:
+    """Fetch a candidate from the bucket of models, attack it, and release it if it withstands; return the exit code.
+
+    The verdict goes to the bucket whichever way it went, with its page.
+
+    Raises:
+        RedTeamError: something is wrong, and nothing is released.
+    """
+    told = settings.read(os.environ)
+    own, trainer, bucket = settings.signer(told), settings.trainer(told), Bucket(told)
+    with tempfile.TemporaryDirectory() as name:
+        candidate, out, released = (Path(name) / each for each in ("candidate", "out", "release"))
+        bucket.fetch(asked.name, asked.version, candidate)
+        verdict = _run(asked, candidate, out, own, trainer)
+        about = f"{verdict.model}/{verdict.version}"
+        if about != f"{asked.name}/{asked.version}":
+            raise Unfit(f"{asked.name} {asked.version}: is {about} by its own word")
+        place = bucket.put(out, f"{JUDGED}/{about}/{verdict.judged_at:%Y%m%dT%H%M%SZ}")
+        if verdict.passed:
+            digest = thresholds.read(asked.thresholds).digest
+            verdicts.promote(
+                candidate, out, thresholds_digest=digest, into=released, trainer=trainer, own=own
+            )
+            place = bucket.put(released, about)
+    sys.stderr.write(f"redteam: {'released into' if verdict.passed else 'not released; see'} {place}\n")
     return PASSED if verdict.passed else FAILED
 
 

@@ -24,10 +24,15 @@ DASHES = ("", "7 5", "2 4")
 """Lines are told apart by these, not by colour alone."""
 
 
+SMALLEST = 64
+"""Pixels of a picture's side: a smaller one is made larger in whole steps, since printing smooths what it enlarges."""
+
+
 def png(image: Array) -> str:
     """Return a picture as the address of its own data; values between 0 and 1."""
-    kept = io.BytesIO()
-    Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(kept, "PNG", optimize=True)
+    kept, times = io.BytesIO(), max(1, SMALLEST // min(image.shape[:2]))
+    drawn = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8).repeat(times, axis=0).repeat(times, axis=1)
+    Image.fromarray(drawn).save(kept, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(kept.getvalue()).decode()}"
 
 

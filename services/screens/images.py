@@ -11,6 +11,8 @@ import io
 import re
 import struct
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -24,20 +26,23 @@ LONGEST_SIDE = 10_000
 MOST_PARTS = 10_000
 """Chunks of a PNG, or segments of a JPEG."""
 MOST_SCANS = 64
-"""Of a progressive JPEG: each is a pass over the whole picture ("Two Issues with the JPEG Standard", libjpeg-turbo,
-LJT-01-003, advises a limit; cameras and encoders write about 10)."""
+"""Of a progressive JPEG: each is a pass over the whole picture, and may be a few bytes of the file (libjpeg-turbo's own
+tools take ``-maxscans`` against that); encoders write about 10."""
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-PNG_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
-"""Chunks that are kept: eXIf says which side is up."""
+PNG_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+"""Chunks that are kept."""
+ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 LARGEST_EXIF = 64 * 2**10
-"""In bytes; that of a JPEG cannot be larger."""
+"""In bytes; that of a JPEG cannot be larger. All that is read of it is which side is up."""
+ORIENTATION = 0x0112
 
 # JPEG markers (ITU-T T.81, table B.1).
 START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 EXIF, ADOBE, COMMENT = 0xE1, 0xEE, 0xFE
 APPLICATION = range(0xE0, 0xF0)
+TRAILING = "something follows the end of the image; send the image alone"
 NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 
 
@@ -60,15 +65,15 @@ def opened(data: bytes) -> Image.Image:
     if len(data) > MOST_BYTES:
         raise ImageRefused(f"the file holds {len(data)} bytes; {MOST_BYTES} at most")
     if data.startswith(PNG_SIGNATURE):
-        kind, clean = "PNG", _png(data)
+        kind, (clean, exif) = "PNG", _png(data)
     elif data.startswith(JPEG_SIGNATURE):
-        kind, clean = "JPEG", _jpeg(data)
+        kind, (clean, exif) = "JPEG", _jpeg(data)
     else:
         raise ImageRefused("not a PNG or JPEG; send one of these")
     try:
         with Image.open(io.BytesIO(clean), formats=(kind,)) as image:
             image.load()
-            return _seen(ImageOps.exif_transpose(image))
+            return _seen(_upright(image, exif))
     except Exception:  # decoders fail in every way there is; all of them mean the same
         raise ImageRefused("the image is damaged; it cannot be decoded") from None
 
@@ -80,82 +85,108 @@ def _sized(width: int, height: int) -> None:
         )
 
 
-def _png(data: bytes) -> bytes:
-    """Return the file with needed chunks alone (W3C, "Portable Network Graphics", third edition, section 5)."""
-    kept, position, parts, ended = [PNG_SIGNATURE], len(PNG_SIGNATURE), 0, False
-    while not ended:
-        if position + 12 > len(data) or (parts := parts + 1) > MOST_PARTS:
-            raise ImageRefused("the image is damaged; its last chunk is missing")
-        length, kind = struct.unpack_from(">I4s", data, position)
-        body = data[position + 8 : position + 8 + length]
-        (checksum,) = (
-            struct.unpack_from(">I", data.ljust(1), position + 8 + length)
-            if (position + 12 + length <= len(data))
-            else (-1,)
-        )
-        if checksum != zlib.crc32(body, zlib.crc32(kind)):
-            raise ImageRefused("the image is damaged; a chunk is cut off or altered")
-        if (kind == b"IHDR") != (parts == 1):
-            raise ImageRefused("the image is damaged; its header is not its first chunk")
-        if kind == b"IHDR":
-            if length != 13:
-                raise ImageRefused("the image is damaged; its header has another length")
+def _png(data: bytes) -> tuple[bytes, bytes]:
+    """Return the file with needed chunks alone, and its EXIF (W3C, "Portable Network Graphics", third edition, section 5)."""
+    kept, exif = [PNG_SIGNATURE], b""
+    for kind, body, chunk in _chunks(data):
+        if kind == b"IHDR" and len(body) == 13:
             _sized(*struct.unpack_from(">II", body))
-        if kind in (b"acTL", b"fcTL", b"fdAT"):
+        if (kind == b"IHDR") != (len(kept) == 1) or (kind == b"IHDR" and len(body) != 13):
+            raise ImageRefused("the image is damaged; its first chunk is not its header")
+        if kind in ANIMATION:
             raise ImageRefused("the image is animated; send one picture")
-        if kind in PNG_NEEDED and not (kind == b"eXIf" and length > LARGEST_EXIF):
-            kept.append(data[position : position + 12 + length])
-        elif not kind[0] & 0x20:
+        if kind in PNG_NEEDED:
+            kept.append(chunk)
+        elif kind == b"eXIf" and len(body) <= LARGEST_EXIF:
+            exif = body
+        elif kind[0] & 0x20 == 0:
             raise ImageRefused("the image has a critical chunk that no standard knows")
-        position += 12 + length
-        ended = kind == b"IEND"
+    return b"".join(kept), exif
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield the type, the content and the whole of each chunk, to the very end of the file."""
+    position, kind = len(PNG_SIGNATURE), b""
+    for _ in range(MOST_PARTS):
+        if position + 12 > len(data):
+            raise ImageRefused("the image is damaged; it is cut off")
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        body = data[position + 8 : end - 4]
+        if end > len(data) or data[end - 4 : end] != struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))):
+            raise ImageRefused("the image is damaged; a chunk is cut off or altered")
+        yield kind, body, data[position:end]
+        position = end
+        if kind == b"IEND":
+            break
+    else:
+        raise ImageRefused(f"the image has more than {MOST_PARTS} parts; save it anew")
     if position != len(data):
-        raise ImageRefused("something follows the end of the image; send the image alone")
-    return b"".join(kept)
+        raise ImageRefused(TRAILING)
 
 
-def _jpeg(data: bytes) -> bytes:
-    """Return the file with needed segments alone (ITU-T T.81, annex B)."""
-    kept, position, scans, frames = [data[:2]], 2, 0, 0
+def _jpeg(data: bytes) -> tuple[bytes, bytes]:
+    """Return the file with needed segments alone, and its EXIF (ITU-T T.81, annex B)."""
+    kept, exif, seen = [data[:2]], b"", Counter[str]()
+    position = 2
+    for marker, segment, end in _segments(data):
+        position = end
+        if marker in START_OF_FRAME:
+            seen["frames"] += 1
+            if len(segment) < 10 or seen["frames"] > 1:
+                raise ImageRefused("the image is damaged; it has not one header")
+            height, width = struct.unpack_from(">HH", segment, 5)
+            _sized(width, height)
+        if marker == START_OF_SCAN:
+            seen["scans"] += 1
+            if seen["scans"] > MOST_SCANS:
+                raise ImageRefused(f"the image has more than {MOST_SCANS} scans; save it anew")
+        if marker == EXIF and segment[4:10] == b"Exif\0\0":
+            exif = exif or segment[4:]
+        elif marker == ADOBE or not (marker in APPLICATION or marker == COMMENT):
+            kept.append(segment)
+    if not seen["frames"] or not seen["scans"]:
+        raise ImageRefused("the image is damaged; it holds no picture")
+    rest = data[position:]
+    # Phones append a second picture (depth, brightness), cameras pad with zeros: neither is read.
+    if rest.strip(b"\0") and not rest.startswith(JPEG_SIGNATURE):
+        raise ImageRefused(TRAILING)
+    return b"".join(kept), exif
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the marker and the whole of each segment, a scan with what it codes, and where the next begins."""
+    position = 2
     for _ in range(MOST_PARTS):
         found = NEXT_MARKER.match(data, position)
         if found is None:
             raise ImageRefused("the image is damaged; a segment is cut off or altered")
         marker, position = found[1][0], found.end()
         if marker == END_OF_IMAGE:
-            break
-        length = int.from_bytes(data[position : position + 2], "big")
-        end = position + length
-        if length < 2 or end > len(data):
+            yield marker, b"\xff\xd9", position
+            return
+        end = position + int.from_bytes(data[position : position + 2], "big")
+        if end < position + 2 or end > len(data):
             raise ImageRefused("the image is damaged; a segment is cut off")
-        if marker in START_OF_FRAME:
-            frames += 1
-            if length < 8 or frames > 1:
-                raise ImageRefused("the image is damaged; it has no single header")
-            height, width = struct.unpack_from(">HH", data, position + 3)
-            _sized(width, height)
         if marker == START_OF_SCAN:
-            scans += 1
-            if scans > MOST_SCANS:
-                raise ImageRefused(f"the image has more than {MOST_SCANS} scans; save it anew")
-            # The picture itself runs until the next marker that is neither stuffing nor a restart.
+            # What is coded runs until the next marker that is neither stuffing nor a restart.
             following = NEXT_MARKER.search(data, end)
             if following is None:
                 raise ImageRefused("the image is damaged; it is cut off")
             end = following.start()
-        exif = marker == EXIF and data[position + 2 : position + 8] == b"Exif\0\0"
-        if exif or marker == ADOBE or not (marker in APPLICATION or marker == COMMENT):
-            kept.append(b"\xff" + bytes([marker]) + data[position:end])
+        yield marker, b"\xff" + data[position - 1 : end], end
         position = end
-    else:
-        raise ImageRefused(f"the image has more than {MOST_PARTS} segments; save it anew")
-    if not frames or not scans:
-        raise ImageRefused("the image is damaged; it holds no picture")
-    rest = data[position:]
-    # Phones append a second picture (depth, brightness), cameras pad with zeros: neither is read.
-    if rest.strip(b"\0") and not rest.startswith(JPEG_SIGNATURE):
-        raise ImageRefused("something follows the end of the image; send the image alone")
-    return b"".join([*kept, b"\xff\xd9"])
+    raise ImageRefused(f"the image has more than {MOST_PARTS} parts; save it anew")
+
+
+def _upright(image: Image.Image, exif: bytes) -> Image.Image:
+    try:
+        noted = Image.Exif()
+        noted.load(exif)
+        image.getexif()[ORIENTATION] = noted.get(ORIENTATION, 1)
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged note; viewers show the picture as it lies, and so does this
+        return image
 
 
 def _seen(image: Image.Image) -> Image.Image:
@@ -165,7 +196,7 @@ def _seen(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
-    if image.getextrema()[3][0] == 255:
+    if image.getchannel("A").getextrema()[0] == 255:
         return image.convert("RGB")
     both = Image.new("RGB", (image.width, 2 * image.height), "black")
     both.paste("white", (0, 0, image.width, image.height))

@@ -49,6 +49,7 @@ JOINING = ((0x0600, 0x08FF), (0x0900, 0x0DFF), (0x1000, 0x109F), (0x1780, 0x18AF
 """Scripts whose spelling uses joiners: Arabic to Mandaic, Indic, Burmese, Khmer and Mongolian, Phags-pa."""
 WITHOUT_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF))
 """Scripts that mark the ends of words with a zero-width space: Thai, Lao, Burmese, Khmer, Tai."""
+INDICATORS = ((0x1F1E6, 0x1F1FF),)
 IDEOGRAPHS = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 MONGOLIAN = ((0x1800, 0x18AF),)
 HANGUL = ((0x1100, 0x11FF), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
@@ -74,7 +75,8 @@ def removed(text: str) -> tuple[str, list[Finding]]:
     if OVERRIDE.search(text):
         counts["bidi"] = len(OVERRIDE.findall(text))
         text = _as_displayed(text)
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for run in RUN.finditer(text):
         pieces += text[done : run.start()], _kept(text, run.start(), run.end(), counts)
         done = run.end()
@@ -92,6 +94,9 @@ def _kept(text: str, start: int, end: int, counts: Counter[str]) -> str:
     run = text[start:end]
     if before == "\U0001f3f4" and run in FLAGS:
         return run
+    if _within(before, INDICATORS) and _within(after, INDICATORS):
+        counts["zero-width"] += 1
+        return " "  # or two letters of a word would become a flag
     kept = ""
     if _styles(before, run[0], after):
         kept, run = run[0], run[1:]

@@ -24,6 +24,8 @@ LATIN = "LATIN"
 WORD = re.compile(r"[^\W\d_]+")
 FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 """A letter that is not plain Latin."""
+SHORTEST_MIXED = 3
+"""Letters of a word of another script in which Latin ones are taken for that script's."""
 AROUND = 4
 """Words on either side that tell in which script a place is written."""
 
@@ -44,9 +46,9 @@ OVERLAYS = re.compile(r"[\u0305\u0332\u0333\u0334-\u0338\u033f\u0489\u20d0-\u20e
 KEYCAP = "\u20e3"
 EUROPEAN = re.compile(r"[\u0000-\u052f\u1e00-\u1fff\u2000-\u2bff]")
 
-REPLACED_BY_NFKC = re.compile(r"[^\u3131-\u318e\u0e33\u0eb3]+")
-"""Hangul's compatibility jamo (as in written laughter) and the Thai and Lao vowel am, NFKC takes apart to nobody's
-good; they stay."""
+REPLACED_BY_NFKC = re.compile(r"[^\u0587\u0675-\u0678\u0e33\u0eb3\u0edc\u0edd\u3131-\u318e]+")
+"""All but letters of living alphabets that NFKC takes apart to nobody's good: an Armenian, four Kazakh, a Thai and three
+Lao ones, and Hangul's jamo, of which Koreans make laughter and tears."""
 
 
 def scripts_and_styles_plain(text: str) -> tuple[str, list[Finding]]:
@@ -76,6 +78,17 @@ SQUARED = dict(
 """Letters in black circles and squares, which NFKC leaves."""
 INDICATORS = dict(_named(0x1F1E6, 0x1F1FF, r"REGIONAL INDICATOR SYMBOL LETTER (\w)"))
 """Letters of which two make a flag."""
+_REGIONS = (
+    "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ "
+    "CA CC CD CF CG CH CI CK CL CM CN CO CP CR CU CV CW CX CY CZ DE DG DJ DK DM DO DZ EA EC EE EG EH ER ES ET EU FI FJ "
+    "FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU IC ID IE IL IM IN IO IQ IR "
+    "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM "
+    "MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT "
+    "PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TF TG TH TJ TK TL "
+    "TM TN TO TR TT TV TW TZ UA UG UM UN US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW"
+)
+REGIONS = frozenset(_REGIONS.split())
+"""Those that have a flag (Unicode emoji-sequences.txt, RGI_Emoji_Flag_Sequence, 15.1)."""
 SMALL_CAPITALS = {
     code: letter.lower()
     for first, last in ((0x0250, 0x02AF), (0x1D00, 0x1D2B), (0xA730, 0xA7AF))
@@ -127,10 +140,11 @@ def _unboxed(text: str) -> tuple[str, int]:
 
     def indicators(run: re.Match[str]) -> str:
         nonlocal count
-        if len(run[0]) % 2 == 0:
+        letters = run[0].translate(INDICATORS)
+        if len(letters) % 2 == 0 and all(letters[n : n + 2] in REGIONS for n in range(0, len(letters), 2)):
             return run[0]  # flags
-        count += len(run[0])
-        return run[0].translate(INDICATORS)
+        count += len(letters)
+        return letters
 
     def small(word: re.Match[str]) -> str:
         nonlocal count
@@ -162,6 +176,8 @@ def _without_floods(text: str) -> tuple[str, list[Finding]]:
             kept.append(character)
             continue
         european = EUROPEAN.match(base) is not None
+        if not marks and european:
+            marks = len(unicodedata.normalize("NFD", base)) - 1  # those that it was composed with
         marks += 1
         if (OVERLAYS.match(character) and base.isalnum()) or marks > MOST_MARKS:
             dropped += 1
@@ -204,7 +220,7 @@ def _table() -> dict[str, str]:
             same_case = [each for each in candidates if each.isupper() == letter.isupper()]
             # The standard takes a capital I for a small L.
             table[letter] = same_case[0] if same_case else candidates[0].replace("l", "I")
-    return table
+    return table | {"\u04cf": "l"}
 
 
 ALIKE = _table()
@@ -228,14 +244,16 @@ def _without_foreigners(text: str) -> tuple[str, list[Finding]]:
     found = [_Word(place[0]) for place in places]
     latin = _sums([each.latin for each in found])
     certain = _sums([each.certain for each in found])
-    pieces, done, count = [], 0, 0
+    pieces: list[str] = []
+    done = count = 0
     for number, (place, word) in enumerate(zip(places, found, strict=True)):
         if not word.foreign:
             continue
         first, last = max(number - AROUND, 0), min(number + AROUND + 1, len(found))
         latin_around = latin[last] - latin[first] - word.latin
         certain_around = certain[last] - certain[first] - word.certain
-        plain = word.plain(latin_around, certain_around)
+        beside = any(found[n].certain for n in (number - 1, number + 1) if 0 <= n < len(found))
+        plain = word.plain(latin_around, certain_around, beside)
         count += sum(old != new for old, new in zip(word.written, plain, strict=True))
         pieces += text[done : place.start()], plain
         done = place.end()
@@ -263,15 +281,14 @@ class _Word:
         # A word that only the other script can be meant by.
         self.certain = not self.mixed and bool(self.foreign) and not set(written) <= set(ALIKE)
 
-    def plain(self, latin_around: int, certain_around: int) -> str:
+    def plain(self, latin_around: int, certain_around: int, certain_beside: bool) -> str:
         """Return the word as it is read, given how many words of each kind stand around."""
         here = latin_around > certain_around or not (latin_around or certain_around)
         if self.mixed:
             return self._of_one_script(here)
         alike = self._as_latin(ALIKE)
-        if alike is not None and here and latin_around:
-            # A single Greek letter is a quantity.
-            return self.written if self.foreign == {"GREEK"} and len(alike) == 1 else alike
+        if alike is not None and here and latin_around and not certain_beside:
+            return self.written if self._is_a_quantity() else alike
         passing = self._as_latin(PASSING)
         if passing is not None and latin_around >= certain_around and words.known(passing):
             return passing
@@ -282,6 +299,8 @@ class _Word:
             return self.written
         towards_latin = self._as_latin(ALIKE) or (self._as_latin(PASSING) if latin_here else None)
         back = self._back()
+        if len(self.written) < SHORTEST_MIXED:
+            back = None  # ΔT
         if back is not None and not latin_here:
             return back
         return towards_latin or back or self.written
@@ -295,6 +314,14 @@ class _Word:
         table = BACK.get(next(iter(self.foreign)), {}) if len(self.foreign) == 1 else {}
         letters = [letter if _script(letter) != LATIN else table.get(letter) for letter in self.written]
         return None if None in letters else "".join(letter for letter in letters if letter)
+
+    def _is_a_quantity(self) -> bool:
+        return (
+            self.foreign == {"GREEK"}
+            and len(self.written) == 1
+            and self.written.islower()
+            and self.written != "ο"
+        )
 
     def _is_named_after_greek(self) -> bool:
         """Whether it is written as scientists write (TNFα): capitals, and small Greek letters."""

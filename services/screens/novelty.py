@@ -64,7 +64,7 @@ class Novelty:
         centred = batch.reshape(len(batch), -1).astype(np.float32, copy=False) - self._mean
         inside = np.square(centred @ self._whitening)
         outside = np.einsum("nv,nv->n", centred, centred) / self._residual - inside @ self._excess
-        return np.sqrt(inside.sum(axis=1) + np.maximum(outside, 0))
+        return np.asarray(np.sqrt(inside.sum(axis=1) + np.maximum(outside, 0)))
 
 
 def calibrated(
@@ -81,7 +81,7 @@ def calibrated(
         ValueError: If there are fewer than two examples, all are the same, or ``held_out`` is too small.
     """
     arrays = _fitted(np.asarray(examples, dtype=np.float64).reshape(len(examples), -1))
-    undecided = Calibrated(threshold=np.finfo(np.float32).max, false_positive_rate=false_positive_rate)
+    undecided = Calibrated(threshold=0, false_positive_rate=false_positive_rate)
     scores = Novelty(undecided, arrays).scores(held_out)
     return thresholds.calibrated(scores, false_positive_rate), arrays
 

@@ -50,7 +50,7 @@ def distances(answers: np.ndarray, squeezed_answers: Sequence[np.ndarray]) -> np
         squeezed_answers: Those for the batch squeezed by each squeezer.
     """
     apart = [np.abs(answers - other).sum(axis=1) for other in squeezed_answers]
-    return apart[0] if len(apart) == 1 else np.maximum.reduce(apart)
+    return np.asarray(np.maximum.reduce(apart))
 
 
 def scores(
@@ -100,7 +100,7 @@ def _squeezed(batch: np.ndarray, squeezer: Squeezer, low: float, high: float) ->
 
 def _fewer_bits(batch: np.ndarray, bits: int, low: float, high: float) -> np.ndarray:
     step = np.float32((high - low) / (2**bits - 1))
-    return np.rint((batch - np.float32(low)) / step) * step + np.float32(low)
+    return np.asarray(np.rint((batch - np.float32(low)) / step) * step + np.float32(low))
 
 
 def _median(batch: np.ndarray, window: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Words taken apart or misspelt for machines: digits for letters, letters set apart, marks inside, needless accents.
 
 Whatever is put right becomes a word of a fixed list (``words.txt``: English, what messages that sell or steal are made
-of, and the commonest words around them); what would not become one stays as it is. So ``2nd``, ``b2b``, ``h2o`` and
+of, and the commonest words around them); what would not become one stays as it is, but for words s-p-e-l-t letter by letter. So ``2nd``, ``b2b``, ``h2o`` and
 ``4 PM`` are safe, and so are the languages that the list does not know. A word that is not in the list can still be
 disguised in this way: the list bounds both what is found and what is mistaken.
 """
@@ -53,7 +53,7 @@ DISGUISED = re.compile(rf"(?<![{LETTER}!|+(<])[A-Za-z]*[0-9@$€£¢§!|+(<][{LE
 SWAPPED = re.compile(r"(?<![A-Za-z])[A-Za-z]*(?:[a-z]I|I[a-z]|[A-Z]l|l[A-Z])[A-Za-z]*")
 PIECES = re.compile(rf"[{LETTER}!|]+")
 ALPHABETIC = re.compile(r"[A-Za-z]+")
-ACCENTED = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
+ACCENTED = re.compile(r"[A-Za-z\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff]+")
 HONEST_NUMBER = re.compile(r"\d+[a-z]{1,2}|[a-z]\d+|\d+(?:st|nd|rd|th)", re.IGNORECASE)
 """A number with its unit (``5ms``), or a letter with its number (``h20``)."""
 ENDS_A_SENTENCE = "!|+(<"
@@ -62,6 +62,8 @@ MOST_PARTS = 4
 """Into which a word is split by spaces."""
 LEAST_SPLIT = 4
 """Letters of a word that spaces split: shorter ones come about by chance."""
+LEAST_SPELT = 5
+"""Letters of a word that a mark takes apart and the list does not know: shorter ones are abbreviations."""
 LEAST = 3
 """Letters of a word that is worth to be put together."""
 MOST_LEFT = 5
@@ -126,10 +128,20 @@ def _respaced(run: str) -> str | None:
         return None
     parts = _segmented("".join(letters).lower().translate(AS_KEY))
     left = sum(end - start for start, end, word in parts if word is None)
-    if left * MOST_LEFT > len(letters) or not any(word and len(word) >= LEAST for *_, word in parts):
-        return None
     written = "".join(letters)
+    if left * MOST_LEFT > len(letters) or not any(word and len(word) >= LEAST for *_, word in parts):
+        return written if _one_mark_between(run) else None
     return " ".join(_like(word, written[a:b]) if word else written[a:b] for a, b, word in parts)
+
+
+def _one_mark_between(run: str) -> bool:
+    """Whether it is a longer word, spelt with the same mark after each letter: no list is needed to read that."""
+    return (
+        len(run) >= 2 * LEAST_SPELT - 1
+        and run[::2].isalpha()
+        and len(set(run[1::2])) == 1
+        and not run[1].isspace()
+    )
 
 
 def _segmented(key: str) -> list[tuple[int, int, str | None]]:
@@ -139,7 +151,7 @@ def _segmented(key: str) -> list[tuple[int, int, str | None]]:
     ]  # letters left, words, start of the last, the last
     for end in range(1, len(key) + 1):
         left, count, _, _ = best[-1]
-        choice = (left + 1, count + 1, end - 1, None)
+        choice: tuple[int, int, int, str | None] = (left + 1, count + 1, end - 1, None)
         for start in range(max(end - LONGEST, 0), end):
             part = key[start:end]
             word = BY_KEY.get(part) if end - start >= LEAST else LINKS.get(part)
@@ -199,7 +211,8 @@ def _unswapped(token: str) -> str | None:
 
 def _unsplit(text: str) -> tuple[str, list[Finding]]:
     places = list(ALPHABETIC.finditer(text))
-    pieces, done, count, number = [], 0, 0, 0
+    pieces: list[str] = []
+    done = count = number = 0
     while number < len(places):
         size = _parts_of_a_word(text, places[number : number + MOST_PARTS])
         if size > 1:
@@ -237,8 +250,9 @@ def _parts_of_a_word(text: str, places: list[re.Match[str]]) -> int:
 
 
 def _unaccented(token: str) -> str | None:
-    # One accent is spelling: café, crédit, naïve.
-    if token.isascii() or sum(not character.isascii() for character in token) < 2:
+    # One accent is spelling (café, crédit, naïve), and so are many of the French kind (général, résumé).
+    accented = [character for character in token.casefold() if not character.isascii()]
+    if len(accented) < 2 or set(accented) == {"é"}:
         return None
     plain = "".join(c for c in unicodedata.normalize("NFD", token) if unicodedata.category(c) != "Mn")
     return plain if plain.isascii() and known(plain) else None

@@ -21,7 +21,7 @@ from services.shared.data_client import DataApiClient
 from services.trainer import checkpoints, job, manifest, private, settings
 from services.trainer.errors import TrainerError
 from services.trainer.progress import Shown
-from services.trainer.run import Places, _answering, run, vouch
+from services.trainer.run import Places, answering, run, vouch
 
 ABOUT = """\
 Trains a model on data of the data-access API: screened, private, signed.
@@ -89,7 +89,7 @@ def _manifest(asked: argparse.Namespace) -> int:
         raise TrainerError(str(error)) from None
     client = DataApiClient(told.data_api_url, token=lambda: settings.token(told), tls=settings.trusted(told))
     try:
-        with _answering():
+        with answering():
             made = vouch(client, read, asked.job.name)
     finally:
         client.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import torch
@@ -102,13 +103,13 @@ def run(places: Places, job: Job, settings: Settings, tell: training.Tell) -> Re
         torch.set_num_threads(found[0].threads if found else min(MOST_THREADS, os.cpu_count() or 1))
         client = DataApiClient(settings.data_api_url, token=lambda: environment.token(settings), tls=tls)
         try:
-            with _answering():
+            with answering():
                 said, everything = read(client, job, vouched, where)
             _bounded(job, said, everything, where)
             state, tensors = _known(found, job, vouched) or _begun(places, job, everything, vouched)
             if (places.into / candidate.CANDIDATE).exists():
                 _refuse_another(places.into, signer.verifier, job)
-            with _answering():
+            with answering():
                 _charge(client, job, state)
         finally:
             client.close()
@@ -309,7 +310,7 @@ def _alone(work: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     try:
         yield
     except DataApiError as error:
@@ -318,3 +319,5 @@ def _answering() -> Iterator[None]:
         if error.status >= _AWAY:
             raise TryAgain(f"DATA_API_URL: {error}") from None
         raise TrainerError(f"the data-access API refused: {error}") from None
+    except httpx.HTTPError as error:
+        raise TryAgain(f"DATA_API_URL: no answer ({type(error).__name__})") from None

@@ -71,9 +71,11 @@ class Image:
         return image / "app"
 
     def locked(self) -> list[str]:
-        """Return the libraries of its lock."""
-        lock = (ROOT / "services" / self.service / "requirements.lock").read_text()
-        return re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE)
+        """Return the libraries of its lock, and torch where it is installed beside it."""
+        folder = ROOT / "services" / self.service
+        lists = [folder / name for name in ("requirements.lock", "torch.txt")]
+        text = "\n".join(path.read_text() for path in lists if path.exists())
+        return re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE)
 
 
 def context(into: Path) -> Path:
@@ -135,8 +137,8 @@ class OfEveryImage:
         assert f"No module named '{module}'" in without.stderr
 
     def test_what_is_for_trying_is_not_in_the_image(self, tmp_path: Path) -> None:
-        found = {path.name for path in self.image.app(tmp_path).rglob("*") if path.is_file()}
-        assert not found & {"local.py", "postgres.py"}
+        found = {path.name for path in self.image.app(tmp_path).rglob("*")}
+        assert not found & {"local.py", "postgres.py", "samples"}
         assert self.image.files <= found
 
     def test_it_runs_as_nobody_and_without_a_shell(self) -> None:

@@ -8,8 +8,6 @@ names are hard rather than wrong.
 from __future__ import annotations
 
 import numpy as np
-from cleanlab.filter import find_label_issues
-from cleanlab.rank import get_label_quality_scores
 
 from services.trainer.screening.findings import Finding
 
@@ -22,6 +20,10 @@ def found(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...
         labels: int64[n].
         classes: Their names, which the declaration knows already.
     """
+    # A second to import, which a job that goes on has no need of.
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
     # cleanlab knows only classes that somebody has.
     present, renamed = np.unique(labels, return_inverse=True)
     told = probabilities[:, present].astype(np.float64) + 1e-12

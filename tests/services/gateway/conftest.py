@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
-from tests.services.gateway.world import People, World, digits_model, spam_model
+from tests.services.gateway.world import People, World, digits_model, graph, spam_model
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,14 @@ def own(tmp_path: Path, people: People) -> Iterator[World]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def slow_graph() -> bytes:
+    """A graph that takes many seconds for a thousand inputs: a product with one matrix, again and again."""
+    nodes = [
+        helper.make_node("MatMul", [f"x{n}" if n else "x", "w"], [f"x{n + 1}" if n < 399 else "y"])
+        for n in range(400)
+    ]
+    weights = {"w": np.full((700, 700), 1e-3, np.float32)}
+    return graph(nodes, ("x", TensorProto.FLOAT, (700,)), ("y", 700), weights)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.gateway.clients import MOST_BYTES, Allowance, Clients, ClientsError
+from services.gateway.extraction import Bounds
 from services.gateway.outputs import LabelOnly, Rounded, TopK
 
 GOOD = """
@@ -22,6 +23,8 @@ classes:
 principals:
   ward/triage: partner
   web/form: public
+usual:
+  digits: {shapiro_least: 0.8, spread_least: 0.2, spread_most: 0.5}
 """
 
 
@@ -45,6 +48,12 @@ def test_a_client_has_what_its_class_has(tmp_path: Path) -> None:
     spam = clients.of("web/form", "spam")
     assert spam is not None
     assert spam.outputs == Rounded(decimals=2)
+
+
+def test_what_is_usual_for_a_model_is_what_was_written_down(tmp_path: Path) -> None:
+    clients = read(tmp_path, GOOD)
+    assert clients.usual("digits") == Bounds(shapiro_least=0.8, spread_least=0.2, spread_most=0.5)
+    assert clients.usual("spam") is None
 
 
 @pytest.mark.parametrize(
@@ -109,6 +118,11 @@ def test_who_is_not_named_is_nobody(tmp_path: Path, principal: str, model: str) 
         ("principals:", "principals: *all", "is not the YAML that is taken"),
         ("principals:\n", "principals: {}\nrest:\n", "rest: "),
         ("  ward/triage: partner\n  web/form: public\n", "  web/form\n", "principals: "),
+        ("shapiro_least: 0.8", "shapiro_least: 0.5", "usual.digits.shapiro_least: "),
+        ("spread_least: 0.2", "spread_least: -1.0", "usual.digits.spread_least: "),
+        ("spread_most: 0.5", "spread_most: 9.9", "usual.digits.spread_most: "),
+        ("spread_most: 0.5", "spread_most: .nan", "usual.digits.spread_most: "),
+        ("  digits: {shapiro", "  faces: {shapiro", "usual.faces: is a model that no class may ask"),
         (GOOD, "", "the file: "),
         (GOOD, "[]", "the file: "),
         (GOOD, "classes: {}\nprincipals: {}", "classes: "),

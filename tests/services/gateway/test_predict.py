@@ -87,7 +87,9 @@ def without_what_differs(answer: httpx.Response) -> tuple[int, Any, set[str]]:
     return answer.status_code, answer.json(), set(answer.headers)
 
 
-@pytest.mark.parametrize("body", [{"inputs": [[0]]}, {"inputs": 0}, "x" * 300_000, {}], ids=lambda b: str(b)[:20])
+@pytest.mark.parametrize(
+    "body", [{"inputs": [[0]]}, {"inputs": 0}, "x" * 300_000, {}], ids=lambda b: str(b)[:20]
+)
 def test_a_model_that_is_not_there_and_one_that_is_not_yours_are_the_same(world: World, body: Any) -> None:
     token = world.issuer.token("web:poor")
     asked = [

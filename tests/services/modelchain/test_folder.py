@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.modelchain import folder, graphs, reading, tensors
+from services.modelchain import folder, graphs, strict_json, tensors
 from services.modelchain.errors import LONGEST, ModelError, Unreadable
 from services.modelchain.folder import inspect
 from services.modelchain.reading import MODEL_FILES
@@ -257,7 +257,7 @@ def _swap_after_the_look(monkeypatch: pytest.MonkeyPatch, name: str, swap: Calla
             swap()
         return found
 
-    monkeypatch.setattr(reading.os, "stat", look)
+    monkeypatch.setattr(os, "stat", look)
 
 
 @pytest.mark.parametrize("how", ["symbolic link", "hard link", "pipe"])
@@ -266,11 +266,13 @@ def test_a_file_that_is_swapped_between_look_and_open_is_refused(
 ) -> None:
     laid(place, within(MODEL, files))
     spoil, _ = SPOILED[how]
-    target, done = place / MODEL / CARD, []
+    target = place / MODEL / CARD
+    done: list[bool] = []
 
     def once() -> None:
         if not done:
-            done.append(spoil(target))
+            done.append(True)
+            spoil(target)
 
     _swap_after_the_look(monkeypatch, CARD, once)
     with pytest.raises(ModelError, match=f"{MODEL}/{CARD}: "):
@@ -321,12 +323,23 @@ def test_json_says_each_thing_once_and_within_bounds(files: dict[str, bytes], pl
         inspect(laid(place, within(MODEL, {**files, CARD: data})))
 
 
+def test_json_is_bounded_wherever_it_comes_from() -> None:
+    strict_json.loaded(b"{}".ljust(strict_json.MOST_BYTES), "here")
+    with pytest.raises(ModelError, match=r"^here: has 1048577 bytes; 1048576 at most"):
+        strict_json.loaded(b"{}".ljust(strict_json.MOST_BYTES + 1), "here")
+
+
 CHANGED: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "stranger": (CARD, lambda said: {**said, "extra\x1b[2J": 1}, "Extra inputs are not permitted"),
     "missing": (PRIVACY, lambda said: {**said, "delta": None}, "delta: state it"),
     "text for a number": (SCHEMA, lambda said: {**said, "version": "3"}, "version: .*valid integer"),
     "true for one": (SCHEMA, lambda said: {**said, "version": True}, "version: .*valid integer"),
     "another format": (SCHEMA, lambda said: {**said, "format": 2}, "format: "),
+    "classes of one name": (
+        SCHEMA,
+        lambda said: {**said, "output": {"name": "scores", "classes": ["cat", "dog", "cat"]}},
+        "two have one name",
+    ),
     "a name with a path": (SCHEMA, lambda said: {**said, "name": "../tiny"}, "name: "),
     "no time zone": (CARD, lambda said: {**said, "trained_at": "2026-11-27T12:00:00"}, "trained_at: "),
     "half a character": (CARD, lambda said: {**said, "title": "\ud800"}, "Invalid JSON"),
@@ -410,13 +423,23 @@ def test_a_type_that_numpy_has_not_is_refused_in_statistics(files: dict[str, byt
         {"mean": np.zeros((4, 1), np.float32)},
         {"whitening": np.zeros((2, 4), np.float32)},
         {"whitening": np.zeros(4, np.float32)},
+        {"residual": np.ones(2, np.float32)},
+        {"residual": np.ones((1, 1), np.float32)},
     ],
 )
 def test_the_arrays_of_a_screen_fit_the_input(
     files: dict[str, bytes], place: Path, changed: tensors.Arrays
 ) -> None:
     files[ARRAYS] = tensors.written({**making.ARRAYS_OF_NUMBERS, **changed})
-    with pytest.raises(ModelError, match="not of 4 values as the input is"):
+    with pytest.raises(ModelError, match=r"not of [14] values for an input of 4"):
+        inspect(laid(place, within(MODEL, files)))
+
+
+@pytest.mark.parametrize("name", sorted(making.ARRAYS_OF_NUMBERS))
+def test_the_arrays_of_a_screen_are_there(files: dict[str, bytes], place: Path, name: str) -> None:
+    others = {each: array for each, array in making.ARRAYS_OF_NUMBERS.items() if each != name}
+    files[ARRAYS] = tensors.written(others)
+    with pytest.raises(ModelError, match=f"'{name}' is not there"):
         inspect(laid(place, within(MODEL, files)))
 
 

@@ -9,6 +9,8 @@ import json
 import lzma
 import os
 import pickle
+import subprocess
+import sys
 import timeit
 import zipfile
 import zlib
@@ -182,3 +184,9 @@ def test_what_is_taken_is_no_pickle_and_the_scanner_says_nothing(capfd: pytest.C
         for name, data in files.items():
             scanner.check(data, name)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_scanner_does_not_fill_the_log_of_a_service() -> None:
+    program = "import logging; from services.modelchain import scanner; logging.basicConfig(); scanner.check(b'{}', 'f')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")

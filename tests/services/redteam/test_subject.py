@@ -12,8 +12,9 @@ import torch
 from onnx import numpy_helper
 
 from services.redteam import chance, judgement, subject, thresholds
-from services.redteam.attacks import pgd
+from services.redteam.attacks import autoattack, pgd
 from services.redteam.errors import FAILED, Unfit
+from services.redteam.thresholds import Tensor
 from tests.services.redteam import world
 from tests.services.redteam.attacks.planting import attacked
 from tests.services.redteam.conftest import Opened
@@ -65,7 +66,7 @@ def _with_a_door(data: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_weights_that_differ_where_the_attack_goes_are_refused(opened: Opened) -> None:
+def test_weights_that_differ_where_the_attack_goes_are_refused(opened: Opened, tensor: Tensor) -> None:
     model, examples = opened(world.fragile()), attacked(40)
     # As a graph would that knows the examples by heart and answers otherwise beside them.
     known = {each.tobytes() for each in examples.inputs}
@@ -80,6 +81,8 @@ def test_weights_that_differ_where_the_attack_goes_are_refused(opened: Opened) -
     chance.begin(0, "pgd")
     with pytest.raises(Unfit, match=r"on adversarial examples at 0\.1 their probabilities are"):
         pgd.adversarial(model, examples, 0.1, steps=20, restarts=1)
+    with pytest.raises(Unfit, match=r"on adversarial examples at 0\.1 their probabilities are"):
+        autoattack.adversarial(model, examples, 0.1, tensor.autoattack)
 
 
 def test_the_same_model_by_another_runtime_is_the_same(opened: Opened) -> None:

@@ -155,6 +155,15 @@ def weights_file(network: nn.Module) -> bytes:
     return safetensors.torch.save({name: value.contiguous() for name, value in network.state_dict().items()})
 
 
+CARD = Card(
+    title="Digits",
+    intended_use="Tests of the red team.",
+    limits="Handwritten digits of 8 by 8 pixels.",
+    dataset="digits",
+    trained_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """A trained network, and what of it goes into a candidate's folder."""
@@ -163,6 +172,7 @@ class Made:
     schema: Schema
     graph: bytes
     weights: bytes | None
+    card: Card = CARD
 
     def but(self, **changes: object) -> Made:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -175,7 +185,7 @@ class Made:
             schema=self.schema,
             statistics=Statistics(examples=MEMBERS),
             arrays={"mean": np.zeros(64, np.float32)},
-            card=CARD,
+            card=self.card,
             privacy=Privacy(reason_for_none="digits of nobody in particular"),
             weights=self.weights,
         )
@@ -183,15 +193,6 @@ class Made:
 
     def candidate(self, path: Path) -> Candidate:
         return folder.inspect(self.write(path))
-
-
-CARD = Card(
-    title="Digits",
-    intended_use="Tests of the red team.",
-    limits="Handwritten digits of 8 by 8 pixels.",
-    dataset="digits",
-    trained_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
 
 
 def made(network: nn.Sequential, architecture: str = "mlp", shape: tuple[int, ...] = (1, 8, 8)) -> Made:

@@ -40,6 +40,7 @@ ROWS = 700
 
 VARIANTS = {
     "digits_few": f"sample < {ROWS}",
+    "digits_poor": "sample < 400",
     "digits_none": "sample < 0",
     "digits_threes": "digit = 3",
     "digits_flipped": f"sample >= 10000 AND sample < {10000 + ROWS}",
@@ -158,7 +159,6 @@ def declarations(into: Path) -> Path:
     """Write the declarations of all datasets."""
     shutil.copytree(HERE / "datasets", into)
     sample = (SAMPLES / "digits.yaml").read_text()
-    (into / "digits.yaml").write_text(sample)
     for name, rows_of in VARIANTS.items():
         made = yaml.safe_load(sample) | {"name": name, "row_filter": rows_of}
         (into / f"{name}.yaml").write_text(yaml.safe_dump(made))
