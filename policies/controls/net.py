@@ -31,7 +31,7 @@ from machinery.addresses import (
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
 from machinery.documents import Statement, statements
 from machinery.grants import any_resource
-from machinery.stack import Stack
+from machinery.stack import Stack, identifiers
 from machinery.subject import (
     Node,
     Outcomes,
@@ -39,7 +39,9 @@ from machinery.subject import (
     Undecided,
     guarded,
     per_item,
+    remembered,
 )
+from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
 
@@ -634,7 +636,7 @@ def only_load_balancers_meet_the_internet(carrier: Resource, stack: Stack) -> Ou
         # Whose group it is, and what wears it, is not in the program.
         yield Undecided("securityGroupId")
     for group in groups:
-        wearers = stack.once(_wearers).get(group.urn, [])
+        wearers = _wearers(group, stack)
         if not any(wearer.type in _BALANCERS for wearer in wearers):
             yield group.violation("", "admits the internet and belongs to no load balancer")
         if any(wearer.type not in _BALANCERS for wearer in wearers):
@@ -648,15 +650,27 @@ _SPEAKING = (*RULE_CARRIERS, "aws:ssm/parameter:Parameter")
 _SPOKEN = ("tags", "tagsAll", "userData", "userDataBase64", "policy", "environment")
 
 
-def _wearers(stack: Stack) -> dict[str, list[Resource]]:
-    """Return what each group is attached to: whatever names it, since the ways to do so are many and grow."""
-    wearers: dict[str, list[Resource]] = {}
-    for other in stack.matching("aws:"):
-        if other.type not in _SPEAKING:
-            named = {urn for key in other.value if key not in _SPOKEN for urn in stack.referred(other, key)}
-            for urn in named:
-                wearers.setdefault(urn, []).append(other)
-    return wearers
+def _wearers(group: Resource, stack: Stack) -> list[Resource]:
+    """Return what a group is attached to: whatever names it, since the ways to do so are many and grow."""
+    names = {group.urn, *identifiers(group)}
+    return [
+        other
+        for other in stack.matching("aws:")
+        if other.type not in _SPEAKING and not names.isdisjoint(_worn_by(other))
+    ]
+
+
+@remembered
+def _worn_by(other: Resource) -> frozenset[str]:
+    """Return every text by which a resource may name a group, and what its unknown properties are made of."""
+    found: set[str] = set()
+    for key, value in other.value.items():
+        if key not in _SPOKEN:
+            texts = [leaf for _, leaf in leaves(value)]
+            found |= {text for text in texts if isinstance(text, str)}
+            if any(text is UNKNOWN for text in texts):
+                found |= set(other.property_dependencies.get(key, ()))
+    return frozenset(found)
 
 
 @catalogue.stack(
