@@ -134,10 +134,6 @@ GRANTED_ONLY = {
         "ip-blocker",
         "sqs:SendMessage",
     ): "Lambda leaves what failed in the dead letters with the function's role",
-    (
-        "redteam",
-        "secretsmanager:GetSecretValue",
-    ): "the authority of the data-access API, for the data of a trial",
 }
 """What a role may do that no line of its program asks for, and why."""
 
