@@ -636,7 +636,7 @@ def only_load_balancers_meet_the_internet(carrier: Resource, stack: Stack) -> Ou
         # Whose group it is, and what wears it, is not in the program.
         yield Undecided("securityGroupId")
     for group in groups:
-        wearers = _wearers(group, stack)
+        wearers = stack.once(_wearers).get(group.urn, [])
         if not any(wearer.type in _BALANCERS for wearer in wearers):
             yield group.violation("", "admits the internet and belongs to no load balancer")
         if any(wearer.type not in _BALANCERS for wearer in wearers):
@@ -650,14 +650,15 @@ _SPEAKING = (*RULE_CARRIERS, "aws:ssm/parameter:Parameter")
 _SPOKEN = ("tags", "tagsAll", "userData", "userDataBase64", "policy", "environment")
 
 
-def _wearers(group: Resource, stack: Stack) -> list[Resource]:
-    """Return what a group is attached to: whatever names it, since the ways to do so are many and grow."""
-    names = {group.urn, *identifiers(group)}
-    return [
-        other
-        for other in stack.matching("aws:")
-        if other.type not in _SPEAKING and not names.isdisjoint(_worn_by(other))
-    ]
+def _wearers(stack: Stack) -> dict[str, list[Resource]]:
+    """Return what each group is attached to: whatever names it, since the ways to do so are many and grow."""
+    groups = {name: group.urn for group in stack.of(*GROUPS) for name in (group.urn, *identifiers(group))}
+    wearers: dict[str, list[Resource]] = {}
+    for other in stack.matching("aws:"):
+        if other.type not in _SPEAKING:
+            for urn in {groups[name] for name in groups.keys() & _worn_by(other)}:
+                wearers.setdefault(urn, []).append(other)
+    return wearers
 
 
 @remembered

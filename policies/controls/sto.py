@@ -368,12 +368,7 @@ def _takes_only_access_logs(bucket: Resource, stack: Stack) -> bool:
     )
     if not logged or bucket.switch("tags.data-domain") not in (None, "logs"):
         return False
-    names = {bucket.urn, *identifiers(bucket)}
-    return not any(
-        other.urn != bucket.urn and not names.isdisjoint(_names_in(other))
-        for other in stack.resources
-        if other.type.startswith(_REACHING) and not other.type.startswith(_READING)
-    )
+    return not stack.once(_users).get(bucket.urn, frozenset()) - {bucket.urn}
 
 
 # An ARN, a URL or a host name of a bucket, wherever it stands in a text.
@@ -382,6 +377,17 @@ _BUCKET_NAME = re.compile(r"(?::::|//)([\w.-]+)|(?<![\w.-])([\w.-]+?)\.s3[.-]")
 
 # Who may read the logs is IAM's affair; tables and saved queries read as well, and say nothing of what else is there.
 _READING = ("aws:iam/", "aws:glue/catalogTable:", "aws:athena/namedQuery:")
+
+
+def _users(stack: Stack) -> dict[str, set[str]]:
+    """Return who uses each bucket, by its URN, apart from what guards it and who may read it."""
+    buckets = {name: b.urn for b in stack.of(BUCKET) for name in (b.urn, *identifiers(b))}
+    users: dict[str, set[str]] = {}
+    for other in stack.resources:
+        if other.type.startswith(_REACHING) and not other.type.startswith(_READING):
+            for name in buckets.keys() & _names_in(other):
+                users.setdefault(buckets[name], set()).add(other.urn)
+    return users
 
 
 def _passive(other: Resource) -> set[str]:
