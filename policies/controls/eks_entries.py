@@ -208,7 +208,7 @@ def accounts_give_no_tokens(resource: Resource) -> Outcomes:
     references=References(nist=["CM-2", "SI-2"], pci=["6.3.3"]),
 )
 def machines_are_pinned(group: Resource) -> Outcomes:
-    if str(group.switch("launchTemplate.version", absent="")) in ("$Latest", "$Default"):
+    if str(group.reference("launchTemplate.version", absent="")) in ("$Latest", "$Default"):
         yield group.violation("launchTemplate.version", "is whatever comes next")
     if group.type == NODE_GROUP:
         if not group.has("version"):

@@ -157,6 +157,7 @@ _IDENTIFIERS: dict[str, tuple[str, ...]] = {
     "aws:docdb/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:neptune/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
+    "aws:ecr/repository:Repository": ("name", "arn", "id"),
     "aws:eks/cluster:Cluster": ("name", "arn", "id"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("name", "arn", "id"),
     "aws:cloudwatch/eventRule:EventRule": ("name", "arn"),
