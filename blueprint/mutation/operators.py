@@ -67,7 +67,7 @@ def flip(scene: Scene, resource: Resource) -> Iterator[Edit]:
 def weaken(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for path, value in leaves(resource.inputs):
         for weaker in tables.row(tables.ENUMS, resource.type, path) or ():
-            if weaker != value:
+            if weaker != value and value not in _WITHOUT_FORCE:
                 yield Edit(
                     field=written(path),
                     what=f"{_short(value)} → {_short(weaker)}",
@@ -103,6 +103,8 @@ def shrink(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for path, value in nodes(resource.inputs):
         if isinstance(value, list) and path[-1] in _LISTS and value:
             for index, item in enumerate(value):
+                if item in _WITHOUT_FORCE:
+                    continue
                 rest = [other for at, other in enumerate(value) if at != index]
                 yield Edit(
                     field=f"{written(path)}[{index}]",
@@ -124,6 +126,10 @@ _LISTS = (
     "validationActions",
     "validations",
 )
+
+
+# Of a binding that denies: it only writes down what was denied.
+_WITHOUT_FORCE = ("Audit",)
 
 
 @operator(

@@ -15,6 +15,16 @@ STRANGER = "999999999999"
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 """It carries the calls of one service, so ``*`` is no more in its policy than all of that service."""
 
+OF_ONE = (
+    "aws:ecr/repositoryPolicy:RepositoryPolicy",
+    "aws:kms/key:Key",
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:sns/topicPolicy:TopicPolicy",
+    "aws:sqs/queuePolicy:QueuePolicy",
+)
+"""Policies of one resource, in which ``*`` means that resource, or is refused by AWS."""
+
 SAME = (
     # Who calls, and for whom a service calls: one of them is enough (IAM User Guide, "Confused deputy").
     {
@@ -82,7 +92,7 @@ def _grants_more(statement: dict[str, Any], at: str, changed: Any, type_: str) -
             wide = f"{service}:*"
             if wide not in actions:
                 yield f"{at}.Action", f"{wide} added", changed({**statement, "Action": [*actions, wide]})
-    if statement.get("Resource", "*") not in ("*", ["*"]):
+    if statement.get("Resource", "*") not in ("*", ["*"]) and type_ not in OF_ONE:
         yield f"{at}.Resource", "→ *", changed({**statement, "Resource": "*"})
     if "Principal" in statement:
         if statement["Principal"] not in ("*", {"AWS": "*"}) and not keys & set(_NAMES_WHOM):
@@ -102,7 +112,7 @@ def _without_conditions(statement: dict[str, Any], at: str, changed: Any) -> Ite
         return
     for operator, keys in conditions.items():
         for key in keys:
-            if _another_does(key, conditions):
+            if _another_does(key, conditions) or _principal_does(key, statement):
                 continue
             fewer = {k: v for k, v in keys.items() if k != key}
             rest = {o: ks for o, ks in conditions.items() if o != operator} | (
@@ -118,3 +128,9 @@ def _without_conditions(statement: dict[str, Any], at: str, changed: Any) -> Ite
 def _another_does(key: str, conditions: dict[str, Any]) -> bool:
     others = {other.lower() for keys in conditions.values() for other in keys} - {key.lower()}
     return any(key.lower() in same and others & same for same in SAME)
+
+
+def _principal_does(key: str, statement: dict[str, Any]) -> bool:
+    """Say whether the principal is of one account anyway, so that naming the account says nothing more."""
+    principal = statement.get("Principal")
+    return key.lower() == "kms:calleraccount" and isinstance(principal, dict) and "AWS" in principal

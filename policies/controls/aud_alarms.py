@@ -37,7 +37,7 @@ def alarms_tell_somebody(watch: Resource, stack: Stack) -> Outcomes:
             yield watch.violation("", "has no target, so nobody hears of it")
     else:
         transformation = watch.items("metricTransformation")
-        watched = {str(alarm.reference("metricName")) for alarm in stack.of(ALARM)}
+        watched = stack.once(_watched)
         for node in transformation:
             if str(node.reference("name")) not in watched:
                 yield node.violation("name", "is watched by no alarm")
@@ -50,13 +50,20 @@ def _counted(alarm: Resource, stack: Stack) -> Outcomes:
     namespace = str(alarm.reference("namespace", absent=""))
     if not namespace or namespace.startswith(("AWS/", "ContainerInsights")):
         return
-    counted = {
+    if str(alarm.reference("metricName")) not in stack.once(_counted_metrics):
+        yield alarm.violation("metricName", "is counted by no filter")
+
+
+def _watched(stack: Stack) -> frozenset[str]:
+    return frozenset(str(alarm.reference("metricName")) for alarm in stack.of(ALARM))
+
+
+def _counted_metrics(stack: Stack) -> frozenset[str]:
+    return frozenset(
         str(node.reference("name"))
         for filter_ in stack.of(METRIC_FILTER)
         for node in filter_.items("metricTransformation")
-    }
-    if str(alarm.reference("metricName")) not in counted:
-        yield alarm.violation("metricName", "is counted by no filter")
+    )
 
 
 _FURTHER: Mapping[str, tuple[str, ...]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controls.aud import (
-    BUCKET,
     CLUSTER,
     DATABASE,
     DETECTOR,
@@ -15,6 +14,7 @@ from controls.aud import (
     STANDARD,
     VPC,
 )
+from machinery.buckets import BUCKET
 from machinery.control import HIGH, MEDIUM, Catalogue, References, stack_violation
 from machinery.regions import region_of
 from machinery.stack import Stack

@@ -360,12 +360,7 @@ def passwords_are_mixed(policy: Resource) -> Outcomes:
 )
 def identity_providers_are_trusted(provider: Resource, stack: Stack) -> Outcomes:
     host = provider.word("url").removeprefix("https://").rstrip("/")
-    trusting = [
-        statement
-        for role in stack.of(ROLE)
-        for statement in statements(role, "assumeRolePolicy")
-        if any(p.kind == "Federated" and p.name.endswith(f"/{host}") for p in statement.principals)
-    ]
+    trusting = [statement for name, statement in stack.once(_federated) if name.endswith(f"/{host}")]
     if not trusting:
         yield provider.violation("url", "is trusted by no role")
         return
@@ -373,6 +368,17 @@ def identity_providers_are_trusted(provider: Resource, stack: Stack) -> Outcomes
     for path, client in provider.texts("clientIdLists"):
         if client not in audiences:
             yield provider.violation(path, "is an audience that no role names")
+
+
+def _federated(stack: Stack) -> list[tuple[str, Statement]]:
+    """Return each identity provider that a role trusts, and the statement that says so."""
+    return [
+        (principal.name, statement)
+        for role in stack.of(ROLE)
+        for statement in statements(role, "assumeRolePolicy")
+        for principal in statement.principals
+        if principal.kind == "Federated"
+    ]
 
 
 @catalogue.resource(

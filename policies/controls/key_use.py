@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from controls.key import BUCKET, BUCKET_ENCRYPTION, EXTERNAL, KEY, REPLICA
 from machinery.authority import is_account
@@ -10,7 +10,7 @@ from machinery.control import HIGH, MEDIUM, Catalogue, References
 from machinery.documents import statements
 from machinery.grants import CIRCUMSTANCES, own_accounts
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, Violation, per_item
+from machinery.subject import Node, Outcome, Outcomes, Resource, Violation, per_item, remembered
 
 catalogue = Catalogue()
 
@@ -86,6 +86,15 @@ def keys_are_our_own(stack: Stack) -> Outcomes:
 
 def _names_own_keys(node: Node) -> Outcomes:
     assert isinstance(node, Resource)  # noqa: S101 - per_item hands back what it was given
+    return _foreign_keys(node)
+
+
+@remembered
+def _foreign_keys(node: Resource) -> Sequence[Outcome]:
+    return list(_named_keys(node))
+
+
+def _named_keys(node: Resource) -> Outcomes:
     own = own_accounts(node)
     for path, text in _keys(node.value):
         parts = text.split(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controls.sto import LOCK, bucket_keeps_versions
-from machinery.authority import authority, rests_elsewhere
+from machinery.authority import Right, authority, rests_elsewhere
 from machinery.buckets import BUCKET, is_replica
 from machinery.control import HIGH, Catalogue, References
 from machinery.documents import statements
@@ -14,6 +14,7 @@ from machinery.learning import serves, trains
 from machinery.models import (
     WRITES,
     arn_of,
+    buckets_of_models,
     holds_models,
     promoters,
     served_from,
@@ -23,7 +24,7 @@ from machinery.models import (
 from machinery.patterns import covers
 from machinery.stack import Stack
 from machinery.subject import Outcome, Outcomes, Resource, Undecided, Violation
-from machinery.workloads import Workload, each_workload, roles, wearers
+from machinery.workloads import Workload, each_workload, found, roles, wearers
 
 catalogue = Catalogue()
 
@@ -121,24 +122,20 @@ def _cannot_sign(role: Resource, keys: list[Resource], stack: Stack) -> Iterator
     references=References(nist=["AC-5", "AC-6"], atlas=["AML.M0005", "AML.M0013"], owasp_ml=["ML06", "ML10"]),
 )
 def makers_do_not_promote(role: Resource, stack: Stack) -> Outcomes:
+    rights = [right for right in authority(stack).rights(role) if right.allows(*WRITES)]
     signs = [key for key in vouching_keys(stack) if key.may_be_used_to_sign_by(role, stack)]
     if len(signs) > 1:
         yield role.violation("", "may sign both as who made a model and as who judged it")
-    learners = bool(wearers(role, stack, trains))
-    for bucket in stack.of(BUCKET):
-        if holds_models(bucket, stack) and not is_replica(bucket, stack):
-            yield from _promotes_only(role, bucket, learners, stack)
+    for bucket in buckets_of_models(stack) if rights else ():
+        yield from _promotes_only(role, rights, bucket, stack)
 
 
-def _promotes_only(role: Resource, bucket: Resource, learners: bool, stack: Stack) -> Iterator[Outcome]:
+def _promotes_only(role: Resource, rights: list[Right], bucket: Resource, stack: Stack) -> Iterator[Outcome]:
     patterns = served_from(bucket, stack)
-    objects = f"{arn_of(bucket)}/*"
-    writes = [
-        right for right in authority(stack).rights(role) if right.allows(*WRITES) and right.reaches(objects)
-    ]
+    writes = [right for right in rights if right.reaches(f"{arn_of(bucket)}/*")]
     if not any(right.reaches(pattern) for right in writes for pattern in patterns):
         return
-    if learners:
+    if wearers(role, stack, trains):
         yield role.violation("", "trains models and puts them where they are served from")
     for right in writes:
         if not all(any(covers(p, resource) for p in patterns) for resource in right.statement.resources):
@@ -170,7 +167,7 @@ def _needs_a_verdict(workload: Workload, stack: Stack) -> Outcomes:
             "", "asks for one signature only, so nobody has to have attacked a model that serves"
         )
         return
-    for role in stack.of(ROLE):
+    for role in stack.of(ROLE) if found(stack, trains) else ():
         if wearers(role, stack, trains) and all(key.may_be_used_to_sign_by(role, stack) for key in keys):
             yield Violation(
                 "", "trains models and may sign every verdict that serving asks for", urn=role.urn

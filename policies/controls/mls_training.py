@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from machinery.authority import KEY, SIGNING, authority
 from machinery.buckets import BUCKET, is_replica
 from machinery.control import HIGH, MEDIUM, Catalogue, References
-from machinery.grants import ROLE
 from machinery.learning import DATA_STORE, DELTA, EPSILON, aggregates, is_silo, meant, serves, trains
 from machinery.manifests import Manifest, objects
 from machinery.models import READS, WRITES, arn_of
@@ -207,6 +206,10 @@ def _reads_no_data(workload: Workload, stack: Stack) -> Iterator[Outcome]:
 
 def data_buckets(stack: Stack) -> list[Resource]:
     """Return the buckets that data to learn from is in: a tag says so, or something that learns is told so."""
+    return stack.once(_data_buckets)
+
+
+def _data_buckets(stack: Stack) -> list[Resource]:
     told = {
         bucket.urn
         for workload in found(stack, trains)
@@ -375,7 +378,7 @@ def data_has_one_writer(bucket: Resource, stack: Stack) -> Outcomes:
     if bucket not in data_buckets(stack):
         return
     changes = (*WRITES, "s3:DeleteObject", "s3:DeleteObjectVersion")
-    writers = [role for role in stack.of(ROLE) if authority(stack).may(role, changes, f"{arn_of(bucket)}/*")]
+    writers = authority(stack).who_may(changes, f"{arn_of(bucket)}/*")
     if len(writers) > 1:
         yield bucket.violation("", f"holds data to learn from, which {len(writers)} roles may change")
     for role in writers:

@@ -31,7 +31,7 @@ from machinery.addresses import (
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References
 from machinery.documents import Statement, statements
 from machinery.grants import any_resource
-from machinery.stack import Stack
+from machinery.stack import Stack, identifiers
 from machinery.subject import (
     Node,
     Outcomes,
@@ -39,7 +39,9 @@ from machinery.subject import (
     Undecided,
     guarded,
     per_item,
+    remembered,
 )
+from machinery.values import UNKNOWN, leaves
 
 catalogue = Catalogue()
 
@@ -650,13 +652,26 @@ _SPOKEN = ("tags", "tagsAll", "userData", "userDataBase64", "policy", "environme
 
 def _wearers(stack: Stack) -> dict[str, list[Resource]]:
     """Return what each group is attached to: whatever names it, since the ways to do so are many and grow."""
+    groups = {name: group.urn for group in stack.of(*GROUPS) for name in (group.urn, *identifiers(group))}
     wearers: dict[str, list[Resource]] = {}
     for other in stack.matching("aws:"):
         if other.type not in _SPEAKING:
-            named = {urn for key in other.value if key not in _SPOKEN for urn in stack.referred(other, key)}
-            for urn in named:
+            for urn in {groups[name] for name in groups.keys() & _worn_by(other)}:
                 wearers.setdefault(urn, []).append(other)
     return wearers
+
+
+@remembered
+def _worn_by(other: Resource) -> frozenset[str]:
+    """Return every text by which a resource may name a group, and what its unknown properties are made of."""
+    found: set[str] = set()
+    for key, value in other.value.items():
+        if key not in _SPOKEN:
+            texts = [leaf for _, leaf in leaves(value)]
+            found |= {text for text in texts if isinstance(text, str)}
+            if any(text is UNKNOWN for text in texts):
+                found |= set(other.property_dependencies.get(key, ()))
+    return frozenset(found)
 
 
 @catalogue.stack(

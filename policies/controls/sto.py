@@ -14,7 +14,7 @@ from machinery.buckets import BUCKET, REPLICATION, is_replica
 from machinery.control import CRITICAL, HIGH, MEDIUM, Catalogue, References, stack_violation
 from machinery.documents import Condition, Statement, statements
 from machinery.regions import region_of
-from machinery.stack import Stack
+from machinery.stack import Stack, identifiers
 from machinery.subject import Node, Outcomes, Resource, per_item, remembered
 from machinery.values import leaves
 
@@ -368,9 +368,7 @@ def _takes_only_access_logs(bucket: Resource, stack: Stack) -> bool:
     )
     if not logged or bucket.switch("tags.data-domain") not in (None, "logs"):
         return False
-    users = stack.once(_users)
-    names = (bucket.urn, bucket.value.get("bucket"))
-    return not set().union(*(users.get(name, ()) for name in names if isinstance(name, str))) - {bucket.urn}
+    return not stack.once(_users).get(bucket.urn, frozenset()) - {bucket.urn}
 
 
 # An ARN, a URL or a host name of a bucket, wherever it stands in a text.
@@ -382,14 +380,13 @@ _READING = ("aws:iam/", "aws:glue/catalogTable:", "aws:athena/namedQuery:")
 
 
 def _users(stack: Stack) -> dict[str, set[str]]:
-    """Return who uses each bucket, by its URN and by its name, apart from what guards it and who may read it."""
+    """Return who uses each bucket, by its URN, apart from what guards it and who may read it."""
+    buckets = {name: b.urn for b in stack.of(BUCKET) for name in (b.urn, *identifiers(b))}
     users: dict[str, set[str]] = {}
     for other in stack.resources:
-        if not other.type.startswith(_REACHING) or other.type.startswith(_READING):
-            continue
-        for key, named in _names_in(other).items():
-            for name in {*other.property_dependencies.get(key, ()), *stack.referred(other, key), *named}:
-                users.setdefault(name, set()).add(other.urn)
+        if other.type.startswith(_REACHING) and not other.type.startswith(_READING):
+            for name in buckets.keys() & _names_in(other):
+                users.setdefault(buckets[name], set()).add(other.urn)
     return users
 
 
@@ -401,10 +398,15 @@ def _passive(other: Resource) -> set[str]:
 
 
 @remembered
-def _names_in(other: Resource) -> Mapping[str, set[str]]:
-    """Return what could be names of buckets in each property of a resource that may use one."""
+def _names_in(other: Resource) -> frozenset[str]:
+    """Return every text of what could use a bucket, the names of buckets in them, and what it is made of."""
     passive = _passive(other)
-    return {key: _named(value) for key, value in other.value.items() if key not in passive}
+    used: set[str] = set()
+    for key, value in other.value.items():
+        if key not in passive:
+            used |= {leaf for _, leaf in leaves(value) if isinstance(leaf, str)} | _named(value)
+            used |= set(other.property_dependencies.get(key, ()))
+    return frozenset(used)
 
 
 def _named(value: object) -> set[str]:

@@ -7,9 +7,11 @@ here may be smaller than it looks; one that is not found is not there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from machinery.documents import Condition, Principal, Statement, statements
+from machinery.grants import ROLE
 from machinery.patterns import overlap
 from machinery.stack import Stack
 from machinery.subject import Malformed, Node, Resource, UnknownReference
@@ -64,6 +66,8 @@ class Authority:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._rights: dict[str, list[Right] | UnknownReference | Malformed] = {}
+        self._holders: dict[tuple[str, ...], list[tuple[Resource, Right]]] = {}
+        self._signers: dict[str, frozenset[str]] = {}
 
     def rights(self, role: Resource) -> list[Right]:
         """Return what a role may do, by policies inside it, beside it and attached to it.
@@ -99,19 +103,49 @@ class Authority:
         wanted = tuple(actions)
         return next((r for r in self.rights(role) if r.allows(*wanted) and r.reaches(pattern)), None)
 
-    def signs(self, role: Resource, arn: str, key: Resource | None = None) -> bool:
-        """Say whether a role may sign with a key: by its own policies where the key's leaves it to them, or by the key's.
+    def holders(self, *actions: str) -> list[tuple[Resource, Right]]:
+        """Return the roles that may do one of the actions on something, each with the right that says so.
 
-        ``key`` is the key where the stack makes it. Of another's nobody knows the policy: the role's own count.
+        A role whose policy is none is left out: other controls refuse it.
 
         Raises:
-            UnknownReference: a policy is unknown.
+            UnknownReference: the policies of one of them are unknown, so nobody knows all who may.
         """
-        if key is None:
-            return self.may(role, ("kms:Sign",), arn) is not None
-        if self.is_let_in_by_key(role, key):
-            return True
-        return _leaves_signing_to_iam(key) and self.may(role, ("kms:Sign",), arn) is not None
+        if actions not in self._holders:
+            found: list[tuple[Resource, Right]] = []
+            for role in self._stack.of(ROLE):
+                with suppress(Malformed):
+                    found += [(role, right) for right in self.rights(role) if right.allows(*actions)]
+            self._holders[actions] = found
+        return self._holders[actions]
+
+    def who_may(self, actions: Iterable[str], pattern: str) -> list[Resource]:
+        """Return the roles that may do one of the actions on what ``pattern`` means.
+
+        Raises:
+            UnknownReference: the policies of some role are unknown.
+        """
+        found = {role.urn: role for role, right in self.holders(*actions) if right.reaches(pattern)}
+        return list(found.values())
+
+    def signers(self, arn: str, key: Resource | None = None) -> frozenset[str]:
+        """Return the URNs of the roles that may sign with a key.
+
+        ``key`` is the key where the stack makes it: its policy counts, and the roles' own as far as it leaves
+        signing to IAM. Of another's nobody knows the policy: the roles' own count.
+
+        Raises:
+            UnknownReference: the key's policy, or that of some role, is unknown.
+        """
+        if arn not in self._signers:
+            self._signers[arn] = frozenset(self._may_sign(arn, key))
+        return self._signers[arn]
+
+    def _may_sign(self, arn: str, key: Resource | None) -> Iterator[str]:
+        if key is not None:
+            yield from (role.urn for role in self._stack.of(ROLE) if self.is_let_in_by_key(role, key))
+        if key is None or _leaves_signing_to_iam(key):
+            yield from (role.urn for role in self.who_may(("kms:Sign",), arn))
 
     def is_let_in_by_key(self, role: Resource, key: Resource) -> bool:
         """Say whether the policy of a key lets a role sign, whatever the role's own policies say.
@@ -120,8 +154,9 @@ class Authority:
             UnknownReference: the policy is unknown.
         """
         return any(
-            statement.grants("kms:Sign") and self._is_let_in(role, statement)
+            self._is_let_in(role, statement)
             for statement in statements(key, "policy")
+            if statement.grants("kms:Sign")
         )
 
     def _is_let_in(self, role: Resource, statement: Statement) -> bool:

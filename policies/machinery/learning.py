@@ -233,9 +233,8 @@ def meant(variable: Variable, workload: Workload, stack: Stack, *types: str) -> 
     if variable.value is None:
         return []
     needs = {urn for urns in workload.resource.property_dependencies.values() for urn in urns}
-    return [
-        stack.by_urn[urn] for urn in sorted(needs & stack.by_urn.keys()) if stack.by_urn[urn].type in types
-    ]
+    made = (stack.by_urn[urn] for urn in sorted(needs) if urn in stack.by_urn)
+    return [one for one in made if one.type in types]
 
 
 _URI = re.compile(r"^s3://([\w.-]+)")

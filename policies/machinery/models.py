@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from machinery.authority import KEY, Right, authority, signing_keys
-from machinery.buckets import BUCKET
-from machinery.grants import ROLE
+from machinery.buckets import BUCKET, is_replica
 from machinery.learning import MODEL_STORE, meant, serves
 from machinery.patterns import covers
 from machinery.stack import Stack
@@ -44,11 +43,11 @@ class VerificationKey:
             UnknownReference: which key it is, or what the role may do, is unknown.
         """
         if self.resource is not None:
-            return authority(stack).signs(role, arn_of(self.resource), self.resource)
+            return role.urn in authority(stack).signers(arn_of(self.resource), self.resource)
         if self.text is None:
             raise UnknownReference(f"which key {self.identity} names")
         arn = self.text.removeprefix("awskms:///")
-        return arn.startswith("arn:") and authority(stack).signs(role, arn)
+        return arn.startswith("arn:") and role.urn in authority(stack).signers(arn)
 
 
 def verification_keys(workload: Workload, stack: Stack) -> list[VerificationKey]:
@@ -112,6 +111,7 @@ class Served:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._workloads = found(stack, serves)
+        self._known: dict[str, list[str]] = {}
 
     def patterns(self, bucket: Resource) -> list[str]:
         """Return what of a bucket is served.
@@ -119,10 +119,10 @@ class Served:
         Raises:
             UnknownReference: it cannot be said yet.
         """
-        patterns: set[str] = set()
-        for workload in self._workloads:
-            patterns.update(self._of(workload, bucket))
-        return sorted(patterns)
+        if bucket.urn not in self._known:
+            found = (pattern for workload in self._workloads for pattern in self._of(workload, bucket))
+            self._known[bucket.urn] = sorted(set(found))
+        return self._known[bucket.urn]
 
     def _of(self, workload: Workload, bucket: Resource) -> Iterator[str]:
         objects = f"{arn_of(bucket)}/*"
@@ -160,7 +160,7 @@ def arn_of(resource: Resource) -> str:
 
 
 def served_from(bucket: Resource, stack: Stack) -> list[str]:
-    """Return what of a bucket is served, as patterns of ARNs.
+    """Return what of a bucket is served, as patterns of ARNs; it is worked out once.
 
     Raises:
         UnknownReference: it cannot be said yet.
@@ -168,15 +168,20 @@ def served_from(bucket: Resource, stack: Stack) -> list[str]:
     return stack.once(Served).patterns(bucket)
 
 
+def buckets_of_models(stack: Stack) -> list[Resource]:
+    """Return the buckets that models are in, but for replicas."""
+    return stack.once(_buckets_of_models)
+
+
+def _buckets_of_models(stack: Stack) -> list[Resource]:
+    return [b for b in stack.of(BUCKET) if holds_models(b, stack) and not is_replica(b, stack)]
+
+
 def promoters(patterns: Iterable[str], stack: Stack) -> list[Resource]:
     """Return the roles that may put something where it is served from.
 
     Raises:
-        UnknownReference: what a role may do is unknown.
+        UnknownReference: what some role may do is unknown.
     """
-    wanted = list(patterns)
-    return [
-        role
-        for role in stack.of(ROLE)
-        if any(authority(stack).may(role, WRITES, pattern) for pattern in wanted)
-    ]
+    found = {role.urn: role for each in patterns for role in authority(stack).who_may(WRITES, each)}
+    return list(found.values())

@@ -127,7 +127,14 @@ class Stack:
         return index
 
 
-_VPC = ("id", "arn", "mainRouteTableId", "defaultRouteTableId", "defaultSecurityGroupId")
+_VPC = (
+    "id",
+    "arn",
+    "mainRouteTableId",
+    "defaultRouteTableId",
+    "defaultSecurityGroupId",
+    "defaultNetworkAclId",
+)
 """Its main route table and its default group are the VPC's own, and other resources name them through it."""
 
 # What else than ``id`` and ``arn`` other resources refer to a resource by.
@@ -150,6 +157,7 @@ _IDENTIFIERS: dict[str, tuple[str, ...]] = {
     "aws:docdb/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:neptune/cluster:Cluster": ("clusterIdentifier", "arn", "id"),
     "aws:iam/instanceProfile:InstanceProfile": ("name", "arn"),
+    "aws:ecr/repository:Repository": ("name", "arn", "id"),
     "aws:eks/cluster:Cluster": ("name", "arn", "id"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("name", "arn", "id"),
     "aws:cloudwatch/eventRule:EventRule": ("name", "arn"),

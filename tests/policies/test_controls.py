@@ -23,7 +23,9 @@ from tests.policies import (
     case_mls,
     case_net,
     case_red,
+    case_refusals,
     case_res,
+    case_second_lines,
     case_sto,
 )
 from tests.policies.cases import Case, judged, problems, waits
@@ -42,6 +44,8 @@ CASES: list[Case] = [
         case_aud,
         case_aud_watch,
         case_red,
+        case_refusals,
+        case_second_lines,
         case_sto,
         case_eks,
         case_eks_pods,

@@ -134,13 +134,6 @@ GRANTED_ONLY = {
         "ip-blocker",
         "sqs:SendMessage",
     ): "Lambda leaves what failed in the dead letters with the function's role",
-    ("redteam", "s3:GetObject"): "candidates are fetched by the job before its program starts",
-    ("redteam", "s3:ListBucket"): "candidates are fetched by the job before its program starts",
-    ("redteam", "s3:PutObject"): "a release is brought to its place by the job after its program ended",
-    (
-        "redteam",
-        "secretsmanager:GetSecretValue",
-    ): "the authority of the data-access API, for the data of a trial",
 }
 """What a role may do that no line of its program asks for, and why."""
 
