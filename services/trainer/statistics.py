@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.modelchain.schema import BitDepth, Median, Squeezer, Statistics
+from services.modelchain.schema import BitDepth, Squeezer, Statistics
 from services.screens import novelty, squeezing
 from services.trainer.errors import TrainerError
 from services.trainer.export import Answers
 from services.trainer.job import Job
 
-SQUEEZERS: tuple[Squeezer, ...] = (BitDepth(kind="bit-depth", bits=1), Median(kind="median", window=2))
-"""The best of those that Xu, Evans and Qi tried on MNIST ("Feature Squeezing", NDSS 2018, table IV)."""
+SQUEEZERS: tuple[Squeezer, ...] = (BitDepth(kind="bit-depth", bits=2), BitDepth(kind="bit-depth", bits=3))
+"""Of those of Xu, Evans and Qi ("Feature Squeezing", NDSS 2018) the ones that find most on digits of 8 by 8, half to three
+quarters of attacks; with the pair that is best on MNIST's 28 by 28, a bit and a median, it is a tenth at most
+(``python -m tests.services.gateway.screens.figures``)."""
 
 
 def of(
