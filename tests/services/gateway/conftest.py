@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from tests.services.gateway.world import People, World, digits_model, graph, spam_model
 
@@ -49,4 +49,4 @@ def slow_graph() -> bytes:
         for n in range(400)
     ]
     weights = {"w": np.full((700, 700), 1e-3, np.float32)}
-    return graph(nodes, ("x", TensorProto.FLOAT, (700,)), ("y", 700), weights)
+    return graph(nodes, ("x", (700,)), ("y", 700), weights)

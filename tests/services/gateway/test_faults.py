@@ -13,7 +13,7 @@ from datetime import timedelta
 import httpx
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from services.modelchain import tensors
 from tests.services.gateway.world import Made, World, digits, digits_model, graph, image
@@ -164,7 +164,7 @@ def test_a_model_that_is_too_slow_is_a_504_and_the_next_query_is_answered(own: W
     made = replace(
         digits_model(),
         schema=schema.model_copy(update={"input": takes}),
-        graph=graph(nodes, ("image", TensorProto.FLOAT, (40, 40)), ("probabilities", 10), weights),
+        graph=graph(nodes, ("image", (40, 40)), ("probabilities", 10), weights),
         statistics=digits_model().statistics.model_copy(update={"novelty": None, "squeezing": None}),
     )
     (own.folder / "serving.yaml").write_text(

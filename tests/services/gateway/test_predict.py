@@ -23,7 +23,7 @@ def test_digits_are_read(world: World) -> None:
 
 
 def test_messages_are_read(world: World) -> None:
-    answer = world.predict([{"text": "Win a free prize"}, {"text": "Lunch at noon?", "images": []}], "spam")
+    answer = world.predict([{"text": "win a free prize"}, {"text": "Lunch at noon?", "images": []}], "spam")
     assert [each["label"] for each in answer.json()["outputs"]] == ["spam", "ham"]
 
 

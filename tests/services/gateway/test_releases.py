@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from services.gateway import trial
 from services.gateway.marks import Marks, MarksError
@@ -272,7 +272,7 @@ def test_a_bad_release_is_refused_once_and_the_last_good_one_goes_on(
 
 
 def of_digits(nodes: list[Any], **weights: Any) -> Made:
-    takes, gives = ("image", TensorProto.FLOAT, (8, 8)), ("probabilities", 10)
+    takes, gives = ("image", (8, 8)), ("probabilities", 10)
     flat = helper.make_node("Flatten", ["image"], ["flat"])
     made = graph([flat, *nodes], takes, gives, {"w": np.zeros((64, 10), np.float32), **weights})
     return changed(digits_model(), graph=made)
@@ -343,7 +343,7 @@ def test_a_model_that_never_ends_ends_the_process_that_tries_it_and_not_the_gate
     nodes = [helper.make_node("MatMul", [f"w{n}" if n else "w", "w"], [f"w{n + 1}"]) for n in range(400)]
     nodes.append(helper.make_node("MatMul", ["x", "w400"], ["y"]))
     weights = {"w": np.full((1500, 1500), 1e-3, np.float32)}
-    endless = graph(nodes, ("x", TensorProto.FLOAT, (1500,)), ("y", 1500), weights)
+    endless = graph(nodes, ("x", (1500,)), ("y", 1500), weights)
     with pytest.raises(trial.TrialError, match="ended the process that tried it, with signal"):
         trial.tried(endless, digits_model().schema, processor_seconds=2)
 

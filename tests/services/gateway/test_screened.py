@@ -71,9 +71,7 @@ def test_what_is_only_flagged_is_written_down_and_not_told(own: World) -> None:
 
 
 def test_a_disguised_text_is_put_right_and_told(world: World) -> None:
-    (output,) = world.predict([{"text": "w\u200bin a pr\u200bize, fr\u200bee ca\u200bsh"}], "spam").json()[
-        "outputs"
-    ]
+    (output,) = world.predict([{"text": "win a fr\u200bee pr\u200bize"}], "spam").json()["outputs"]
     assert output["label"] == "spam"
     assert [flag["screen"] for flag in output["flags"]] == ["zero-width"]
 
@@ -86,7 +84,7 @@ def test_a_screen_of_texts_may_have_a_mode_of_its_own(world: World) -> None:
 def test_what_is_written_in_an_image_is_classified_with_the_rest(world: World) -> None:
     text = {"text": "See you"}
     (without,) = world.predict([text], "spam").json()["outputs"]
-    answer = world.predict([{**text, "images": [picture("WIN FREE CASH")]}], "spam")
+    answer = world.predict([{**text, "images": [picture("win free cash")]}], "spam")
     (output,) = answer.json()["outputs"]
     assert (without["label"], output["label"]) == ("ham", "spam")
 

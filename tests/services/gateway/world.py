@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -42,12 +42,10 @@ from services.modelchain.schema import (
 from services.modelchain.signing import sign_candidate
 from services.screens import novelty, squeezing
 from services.shared.local import ISSUER, Issuer, certificates, free_port
+from tests.services.modelchain import making
 from tests.services.support import until
 
 DIGITS = tuple(map(str, range(10)))
-
-SPAM_WORDS = ("win", "prize", "free", "cash")
-HAM_WORDS = ("meeting", "noon", "lunch", "report")
 
 CLIENTS = """
 classes:
@@ -83,21 +81,18 @@ models:
 
 def graph(
     nodes: Sequence[Any],
-    takes: tuple[str, int, Sequence[int]],
+    takes: tuple[str, Sequence[int]],
     gives: tuple[str, int],
     weights: Mapping[str, np.ndarray],
 ) -> bytes:
-    """Return a graph of one input and one output, batch open."""
-    made = helper.make_graph(
+    """Return a graph of numbers with one input and one output, batch open."""
+    made = making.model(
         list(nodes),
-        "tiny",
-        [helper.make_tensor_value_info(takes[0], takes[1], ["batch", *takes[2]])],
+        [helper.make_tensor_value_info(takes[0], TensorProto.FLOAT, ["batch", *takes[1]])],
         [helper.make_tensor_value_info(gives[0], TensorProto.FLOAT, ["batch", gives[1]])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
-    model: ModelProto = helper.make_model(made, opset_imports=sets, ir_version=10)
-    return bytes(model.SerializeToString())
+    return bytes(made.SerializeToString())
 
 
 @cache
@@ -150,7 +145,7 @@ def digits_model() -> Made:
     ]
     made = graph(
         nodes,
-        ("image", TensorProto.FLOAT, (8, 8)),
+        ("image", (8, 8)),
         ("probabilities", 10),
         {"weights": weights, "bias": bias},
     )
@@ -170,53 +165,17 @@ def digits_model() -> Made:
 
 
 @cache
-def spam_model(most_images: int = 1) -> Made:
-    """A classifier of messages by eight words."""
+def spam_model() -> Made:
+    """A classifier of messages by two words: hello is ham, free is spam."""
     schema = Schema(
         name="spam",
         version=1,
-        input=TextInput(name="message", most_characters=500, most_images=most_images),
-        output=Output(name="probabilities", classes=("ham", "spam")),
-    )
-    words = [*SPAM_WORDS, *HAM_WORDS]
-    nodes = [
-        helper.make_node(
-            "Tokenizer",
-            ["message"],
-            ["tokens"],
-            domain="com.microsoft",
-            mark=0,
-            mincharnum=1,
-            pad_value="#",
-            tokenexp="[a-zA-Z]+",
-        ),
-        helper.make_node("Flatten", ["tokens"], ["words"], axis=1),
-        helper.make_node(
-            "TfIdfVectorizer",
-            ["words"],
-            ["counts"],
-            mode="TF",
-            min_gram_length=1,
-            max_gram_length=1,
-            max_skip_count=0,
-            ngram_counts=[0],
-            ngram_indexes=list(range(2 * len(words))),
-            pool_strings=[*words, *(word.upper() for word in words)],
-        ),
-        helper.make_node("Gemm", ["counts", "weights", "bias"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-    ]
-    is_spam = np.array([word in SPAM_WORDS for word in words] * 2)
-    weights = np.stack([~is_spam, is_spam], axis=1).astype(np.float32) * 2
-    made = graph(
-        nodes,
-        ("message", TensorProto.STRING, (1,)),
-        ("probabilities", 2),
-        {"weights": weights, "bias": np.array([0.5, 0], np.float32)},
+        input=TextInput(name="message", most_characters=500, most_images=1),
+        output=Output(name="scores", classes=("ham", "spam")),
     )
     return Made(
         schema=schema,
-        graph=made,
+        graph=making.graph_of_text().SerializeToString(),
         statistics=Statistics(examples=8),
         arrays={"counts": np.ones(2, dtype=np.float32)},
     )
