@@ -115,8 +115,8 @@ class Screening(_Said):
     most_outliers: Share = 0.05
     most_duplicates: Share = 0.2
     mislabelled: Literal["review", "quarantine"] = "review"
-    """What becomes of rows whose label looks wrong. About half of those that cleanlab names are right at 5% of flips,
-    so they are for people to look at, unless the job says that it can do without them."""
+    """What becomes of rows whose label looks wrong: among honest ones it is those that are hard to tell, which a model
+    should see, so they are for people to look at, unless the job says that it can do without them."""
 
 
 class Calibration(_Said):
