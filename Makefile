@@ -9,7 +9,10 @@ SERVICES := $(sort $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/
 # Those that run as pods; the others are functions.
 IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)))
 
-.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api gateway bench-data-api \
+# Those that a model passes on its way.
+CHAIN := data_api trainer redteam gateway
+
+.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api gateway train bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -50,6 +53,9 @@ data-api: services/data_api/.venv/.ready ## the data-access API on this machine,
 
 gateway: services/gateway/.venv/.ready ## the inference gateway on this machine, with two models, a token and lines to try
 	@services/gateway/.venv/bin/python -m services.gateway.local
+
+train: $(VENV)/.ready $(CHAIN:%=services/%/.venv/.ready) ## a model's whole way on this machine: rows, private training, red team, release, an answer
+	@$(BIN)/blueprint train
 
 $(IMAGES:%=image-%): image-%: ## the image of one service (needs Docker): make image-data_api
 	docker buildx build -f services/$*/Dockerfile --load -t $(subst _,-,$*) .

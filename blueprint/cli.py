@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``check``, ``controls``, ``roles``, ``manifests`` and ``rehearse``."""
+"""The command line: ``blueprint preview``, ``check``, ``controls``, ``roles``, ``manifests``, ``rehearse`` and ``train``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ examples:
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
+  blueprint train                            a model's whole way on this machine: rows, training, red team, answer
 """
 
 
@@ -210,6 +211,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     rehearse.add_argument("--port", type=_port, help="loopback port of the emulator; a free one if not given")
     rehearse.set_defaults(run=_rehearse)
+
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="take a model the whole way on this machine: database, training, red team, release, an answer",
+        description="Take a model the whole way on this machine, on data that is bundled: PostgreSQL, data-access API, "
+        "signed manifest, screens, private training, red team, release, gateway, an answer. Each service runs as "
+        "itself, in its own environment, over TLS, with keys and tokens that are made for this.",
+    )
+    train.add_argument(
+        "--keep", metavar="DIR", type=Path, help="leave everything there to look at: it must not be there yet"
+    )
+    train.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=900.0, help="bound on the whole way (900)"
+    )
+    train.set_defaults(run=_train)
     return parser
 
 
@@ -354,6 +371,36 @@ def _rehearse(options: argparse.Namespace, errors: Console) -> int:
     if result.problems:
         errors.print("\n".join(result.problems), style="bold red", markup=False, soft_wrap=True)
     return 1 if result.problems else 0
+
+
+def _train(options: argparse.Namespace, errors: Console) -> int:
+    import tempfile
+
+    from blueprint.graph import canonical_json
+    from blueprint.training import chain, show
+    from blueprint.training.programs import Programs
+
+    if options.keep is not None:
+        if options.keep.exists():
+            raise BadInput(f"--keep: {options.keep} is already there; name a folder that is not")
+        options.keep.mkdir(parents=True, mode=0o755)
+    with (
+        _terminated_as_interrupted(),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        show.Shown(errors) as progress,
+    ):
+        folder = (options.keep or Path(name)).resolve()
+        # The database runs as another user where this one is root, and has to reach its own folder.
+        folder.chmod(0o755)
+        with Programs(folder, deadline_seconds=options.timeout) as programs:
+            way = chain.walk(folder, programs, progress)
+    if options.format == "json":
+        print(canonical_json(way.as_json_value()))
+    else:
+        show.table(way, Console(highlight=False))
+    if options.keep is not None:
+        errors.print(f"{options.keep / 'judged' / 'verdict.html'} is the red team's page", markup=False)
+    return 0
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +47,10 @@ async def prepare(server: Postgres, datasets: dict[str, Dataset]) -> None:
         await migrate(connection, datasets.values())
         # The password is our own, made of letters, digits, - and _.
         await connection.execute(f"ALTER ROLE data_api PASSWORD '{server.password}'")
+        # Who may read the audit is another login, on this machine too.
+        await connection.execute(
+            f"CREATE ROLE auditor LOGIN PASSWORD '{server.password}' IN ROLE data_api_auditor"
+        )
     finally:
         await connection.close()
 
@@ -85,41 +93,94 @@ def environment(server: Postgres, issuer: Issuer, folder: Path) -> dict[str, str
     }
 
 
-def main() -> int:
+async def digits(server: Postgres) -> None:
+    """Load scikit-learn's handwritten digits, a pixel a column, for who learns from them."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    pixels = ", ".join(f"p{row}{column} bigint NOT NULL" for row in range(8) for column in range(8))
+    rows = [
+        (number, *(int(value) for value in image), int(digit))
+        for number, (image, digit) in enumerate(zip(data.data, data.target, strict=True))
+    ]
+    connection = await admin(server)
+    try:
+        await connection.execute(
+            f"CREATE SCHEMA learning; CREATE TABLE learning.digits (sample bigint PRIMARY KEY, {pixels}, "
+            "digit bigint NOT NULL)"
+        )
+        await connection.copy_records_to_table("digits", schema_name="learning", records=rows)
+    finally:
+        await connection.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run until interrupted."""
-    say = sys.stderr.write
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        database = folder / "database"
-        database.mkdir()
-        folder.chmod(0o755)
-        try:
-            server = Postgres(database)
-            server.start()
-        except NoPostgres as error:
-            say(f"data-api: {error}\n")
-            return 2
-        try:
-            asyncio.run(prepare(server, load(HERE / "datasets")))
-            issuer = Issuer(folder, AUDIENCE)
-            certificate, key = certificates(folder / "service-ca.pem")
-            (folder / "service.pem").write_bytes(certificate + key)
-            settings = {**environment(server, issuer, folder), "TLS_FILE": str(folder / "service.pem")}
-            call = f"curl --cacert {folder}/service-ca.pem -H 'Authorization: Bearer {issuer.token()}'"
-            at = f"https://localhost:{os.environ.get('PORT', '8443')}/v1/datasets"
-            say(
-                f'\n{call} {at}\n\n{call} {at}/breast_cancer/records --json \'{{"purpose": "research", "limit": 3}}\'\n\n'
-            )
-            say(f'{call} {at}/breast_cancer/aggregates --json \'{{"purpose": "research", "kind": "mean", ')
-            say('"column": "mean_radius", "milli_epsilon": 500}\'\n\nAudit events follow; Ctrl-C ends it.\n')
-            subprocess.run(
-                [sys.executable, "-m", "services.data_api"], env={**os.environ, **settings}, check=False
-            )
-        except KeyboardInterrupt:
-            pass
-        finally:
-            server.stop()
+    parser = argparse.ArgumentParser(prog="python -m services.data_api.local", description=__doc__)
+    parser.add_argument(
+        "--folder", type=Path, help="where keys, tokens and settings go, for other programs; must be empty"
+    )
+    parser.add_argument(
+        "--digits", type=Path, metavar="FILE", help="declare and load the digits too; FILE declares them"
+    )
+    asked = parser.parse_args(arguments)
+    try:
+        if asked.folder is None:
+            with tempfile.TemporaryDirectory() as name:
+                return _run(Path(name), asked.digits)
+        return _run(asked.folder, asked.digits)
+    except NoPostgres as error:
+        sys.stderr.write(f"data-api: {error}\n")
+        return 2
+
+
+def _run(folder: Path, declared: Path | None) -> int:
+    (folder / "database").mkdir()
+    folder.chmod(0o755)
+    datasets = folder / "datasets"
+    shutil.copytree(HERE / "datasets", datasets)
+    if declared is not None:
+        shutil.copy(declared, datasets / "digits.yaml")
+    server = Postgres(folder / "database")
+    server.start()
+    try:
+        if declared is not None:
+            asyncio.run(digits(server))
+        asyncio.run(prepare(server, load(datasets)))
+        settings = _settings(server, folder) | {"DATASETS_FOLDER": str(datasets)}
+        _say(folder)
+        subprocess.run(
+            [sys.executable, "-m", "services.data_api"], env={**os.environ, **settings}, check=False
+        )
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
     return 0
+
+
+def _settings(server: Postgres, folder: Path) -> dict[str, str]:
+    """Return the settings of the service, and leave them and tokens in files for other programs."""
+    issuer = Issuer(folder, AUDIENCE)
+    certificate, key = certificates(folder / "service-ca.pem")
+    (folder / "service.pem").write_bytes(certificate + key)
+    settings = {**environment(server, issuer, folder), "TLS_FILE": str(folder / "service.pem")}
+    for subject in ("training:trainer", "redteam:redteam"):
+        (folder / f"{subject.partition(':')[2]}.token").write_text(issuer.token(subject))
+    (folder / "settings.json").write_text(json.dumps(settings))
+    return settings
+
+
+def _say(folder: Path) -> None:
+    say = sys.stderr.write
+    token = (folder / "trainer.token").read_text()
+    call = f"curl --cacert {folder}/service-ca.pem -H 'Authorization: Bearer {token}'"
+    at = f"https://localhost:{os.environ.get('PORT', '8443')}/v1/datasets"
+    say(
+        f'\n{call} {at}\n\n{call} {at}/breast_cancer/records --json \'{{"purpose": "research", "limit": 3}}\'\n\n'
+    )
+    say(f'{call} {at}/breast_cancer/aggregates --json \'{{"purpose": "research", "kind": "mean", ')
+    say('"column": "mean_radius", "milli_epsilon": 500}\'\n\nAudit events follow; Ctrl-C ends it.\n')
 
 
 if __name__ == "__main__":

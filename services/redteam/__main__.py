@@ -60,9 +60,9 @@ def _gate(asked: argparse.Namespace) -> int:
 
 
 def _promote(asked: argparse.Namespace) -> int:
-    from services.redteam import commands
+    from services.redteam import promoting
 
-    return commands.promote(asked)
+    return promoting.promote(asked)
 
 
 def _parser() -> argparse.ArgumentParser:

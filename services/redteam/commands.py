@@ -1,4 +1,4 @@
-"""The commands: attack a candidate, release what withstood, and both at once on the cluster."""
+"""The commands that attack: a candidate in a folder, or one in the bucket of models that is released if it withstands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import torch
 from threadpoolctl import threadpool_limits
 
-from services.modelchain import keys, signing, strict_json
+from services.modelchain import signing, strict_json
 from services.modelchain.errors import ModelError, Unreadable
 from services.modelchain.folder import Candidate
 from services.modelchain.keys import Signer, Verifier
@@ -25,6 +25,7 @@ from services.redteam import (
     data,
     dataset,
     judgement,
+    named,
     page,
     settings,
     subject,
@@ -43,7 +44,7 @@ def run(asked: argparse.Namespace) -> int:
     Raises:
         RedTeamError: something is wrong, and there is no verdict.
     """
-    own, trainer = _signer(asked), _verifier(asked)
+    own, trainer = named.signer(asked), named.trainer(asked)
     verdict = _run(asked, asked.candidate, asked.out, own, trainer)
     return PASSED if verdict.passed else FAILED
 
@@ -104,27 +105,6 @@ def gate(asked: argparse.Namespace) -> int:
     return PASSED if verdict.passed else FAILED
 
 
-def promote(asked: argparse.Namespace) -> int:
-    """Release a candidate; return the exit code.
-
-    Raises:
-        RedTeamError: it is not released.
-    """
-    verdict = verdicts.promote(
-        asked.candidate,
-        asked.verdict,
-        thresholds_digest=thresholds.read(asked.thresholds).digest,
-        into=asked.into,
-        trainer=_verifier(asked),
-        own=_signer(asked),
-    )
-    sys.stdout.write(
-        f"released: {verdict.model} {verdict.version} into {asked.into}, until {verdict.holds_until.isoformat()}\n"
-    )
-    sys.stdout.flush()
-    return PASSED
-
-
 def _judged(
     model: subject.TensorModel | subject.TextModel,
     examples: data.Examples,
@@ -150,26 +130,6 @@ def _absent(path: Path) -> None:
     # Said now rather than after the attacks.
     if os.path.lexists(path):
         raise RedTeamError(f"{path}: is already there, and nothing is overwritten")
-
-
-def _signer(asked: argparse.Namespace) -> Signer:
-    try:
-        return keys.kms_signer(asked.kms, _region(asked.kms)) if asked.kms else keys.file_signer(asked.key)
-    except ModelError as error:
-        raise RedTeamError(str(error)) from None
-
-
-def _verifier(asked: argparse.Namespace) -> Verifier:
-    try:
-        if asked.trainer_kms:
-            return keys.kms_verifier(asked.trainer_kms, _region(asked.trainer_kms))
-        return keys.file_verifier(asked.trainer_key)
-    except ModelError as error:
-        raise RedTeamError(str(error)) from None
-
-
-def _region(arn: str) -> str:
-    return (arn.split(":") + [""] * 4)[3]
 
 
 @contextlib.contextmanager
