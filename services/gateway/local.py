@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,8 +48,18 @@ def digit(schema: Path) -> list[object]:
     return made
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m services.gateway.local", description=__doc__)
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="serve what lies in releases/ there, by trainer.pub and redteam.pub; none is made. A token for the "
+        "other programs is left there",
+    )
+    given = parser.parse_args(arguments)
+    if given.folder is not None:
+        return _serve(given.folder)
     say = sys.stderr.write
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -70,6 +82,17 @@ def main() -> int:
             subprocess.run(
                 [sys.executable, "-m", "services.gateway"], env={**os.environ, **settings}, check=False
             )
+    return 0
+
+
+def _serve(folder: Path) -> int:
+    issuer = Issuer(folder, AUDIENCE)
+    (folder / "token").write_text(issuer.token(CALLER))
+    settings = environment(folder, issuer)
+    with suppress(KeyboardInterrupt):
+        subprocess.run(
+            [sys.executable, "-m", "services.gateway"], env={**os.environ, **settings}, check=False
+        )
     return 0
 
 
