@@ -383,15 +383,13 @@ def _train(options: argparse.Namespace, errors: Console) -> int:
     if options.keep is not None:
         if options.keep.exists():
             raise BadInput(f"--keep: {options.keep} is already there; name a folder that is not")
-        options.keep.mkdir(parents=True, mode=0o755)
+        options.keep.mkdir(parents=True)
     with (
         _terminated_as_interrupted(),
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
         show.Shown(errors) as progress,
     ):
         folder = (options.keep or Path(name)).resolve()
-        # The database runs as another user where this one is root, and has to reach its own folder.
-        folder.chmod(0o755)
         with Programs(folder, deadline_seconds=options.timeout) as programs:
             way = chain.walk(folder, programs, progress)
     if options.format == "json":
