@@ -378,7 +378,7 @@ def unpin(scene: Scene, resource: Resource) -> Iterator[Edit]:
         latest = scene.put(resource, ("launchTemplate", "version"), "$Latest")
         yield Edit(field="launchTemplate.version", what="its number → $Latest", changed=(latest,))
     for path, value in leaves(resource.inputs):
-        if isinstance(value, str) and "@sha256:" in value and len(value) < 400:
+        if isinstance(value, str) and "@sha256:" in value and " " not in value:
             tag = value.partition("@")[0]
             unpinned = tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
             yield Edit(
