@@ -17,7 +17,7 @@ from blueprint.errors import BadInput, BlueprintError
 _EXIT_CODES = """
 exit codes:
   0  everything that is mandatory holds
-  1  a mandatory control does not hold, or the provider refuses something
+  1  a mandatory control does not hold, the provider refuses something, or a role may do more than before
   2  bad input: a setting, a file or an argument; the message says where and what to write
   3  the policy pack gave no verdict that can be trusted; nothing was passed
 """
@@ -32,6 +32,7 @@ examples:
   pulumi stack export | blueprint check /dev/stdin
   blueprint controls --framework hipaa       what must hold, and what asks for it
   blueprint roles prod                       who may do what, on what, under which conditions
+  blueprint roles prod --against prod-roles.json  what a change lets them do beyond that
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint mutate                           make insecure edits of all environments: which go unseen?
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
@@ -148,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
         "resources, under which conditions, and within which boundary.",
     )
     roles.add_argument("environment", metavar="ENV", help="dev, staging, prod")
+    roles.add_argument(
+        "--against",
+        metavar="FILE",
+        type=Path,
+        help="say only what is new since FILE, which --format json wrote; status 1 where anything is",
+    )
     roles.set_defaults(run=_roles)
 
     manifests = commands.add_parser(
@@ -266,11 +273,19 @@ def _controls(options: argparse.Namespace, errors: Console) -> int:
 
 
 def _roles(options: argparse.Namespace, errors: Console) -> int:
-    from blueprint import program, roles
+    from blueprint import access, program, roles
     from blueprint.graph import canonical_json
 
+    before = access.read(options.against) if options.against else ()
     with _progress(errors, f"Running the program for {options.environment}"):
         found = roles.roles_of(program.run(options.environment))
+    if options.against:
+        new = access.new_access(found, before)
+        if options.format == "json":
+            print(canonical_json({"schema": 1, "new": [each.__dict__ for each in new]}))
+        else:
+            print("\n".join([*map(str, new), f"{len(new)} new since {options.against}"]))
+        return 1 if new else 0
     if options.format == "json":
         print(canonical_json({"schema": 1, "roles": [role.as_json_value() for role in found]}))
     else:

@@ -37,6 +37,7 @@ NOT_PROTECTING: Mapping[str, str] = {
     "aws:lb/listener:Listener": "a door that is gone",
     "aws:route53/record:Record": "a name",
     "aws:acm/certificateValidation:CertificateValidation": "waits until a certificate is there",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "buckets made since April 2023 have no lists without it",
     "aws:scheduler/schedule:Schedule": "what runs on it does not",
     "aws:ec2/route:Route": "a way that is gone",
     "aws:ec2/routeTable:RouteTable": "a table that nothing uses",

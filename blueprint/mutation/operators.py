@@ -67,12 +67,17 @@ def flip(scene: Scene, resource: Resource) -> Iterator[Edit]:
 def weaken(scene: Scene, resource: Resource) -> Iterator[Edit]:
     for path, value in leaves(resource.inputs):
         for weaker in tables.row(tables.ENUMS, resource.type, path) or ():
-            if weaker != value and value not in _WITHOUT_FORCE:
+            if weaker != value and value not in _WITHOUT_FORCE and not _as_weak(value, weaker):
                 yield Edit(
                     field=written(path),
                     what=f"{_short(value)} → {_short(weaker)}",
                     changed=(scene.put(resource, path, weaker),),
                 )
+
+
+def _as_weak(value: Any, weaker: Any) -> bool:
+    """Say whether the value is an administrator's already."""
+    return all(str(each).endswith("AdminPolicy") for each in (value, weaker))
 
 
 @operator("shorten", "something is kept for a shorter time, or bounded less", "RED", "AUD")
@@ -251,7 +256,7 @@ def open_rule(scene: Scene, resource: Resource) -> Iterator[Edit]:
                 what=f"the world on port {port}",
                 changed=(scene.with_inputs(resource, opened),),
             )
-        if kept.get("fromPort") != 443:
+        if kept.get("fromPort") not in (80, 443):
             yield Edit(
                 field="cidrIpv4",
                 what="the world in the place of its peer",
@@ -378,7 +383,7 @@ def unpin(scene: Scene, resource: Resource) -> Iterator[Edit]:
         latest = scene.put(resource, ("launchTemplate", "version"), "$Latest")
         yield Edit(field="launchTemplate.version", what="its number → $Latest", changed=(latest,))
     for path, value in leaves(resource.inputs):
-        if isinstance(value, str) and "@sha256:" in value and len(value) < 400:
+        if isinstance(value, str) and "@sha256:" in value and " " not in value:
             tag = value.partition("@")[0]
             unpinned = tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
             yield Edit(

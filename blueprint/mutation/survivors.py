@@ -119,21 +119,22 @@ def page(found: Outcome, environments: Iterable[str]) -> str:
     lines += ["", "## What survives, and why", ""]
     lines += ["| operator | resource | field | edit | survivors | why |", "|---|---|---|---|---:|---|"]
     lines += [
-        f"| {reason.operator} | `{reason.type}` | `{reason.field}` | {_cell(reason.what)} | {len(those)} | "
-        f"{_cell(reason.because)} |"
+        f"| {reason.operator} | `{reason.type}` | `{reason.field}` | {cell(reason.what)} | {len(those)} | "
+        f"{cell(reason.because)} |"
         for reason, those in found.explained.items()
         if those
     ]
     for gap in found.gaps:
         edit = gap.mutant.edit
         lines.append(
-            f"| {gap.mutant.operator} | `{gap.mutant.subject.type}` | `{edit.field}` | {_cell(edit.what)} | 1 | "
+            f"| {gap.mutant.operator} | `{gap.mutant.subject.type}` | `{edit.field}` | {cell(edit.what)} | 1 | "
             "**no reason yet** |"
         )
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text as a cell of a table of Markdown."""
     return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
 
 

@@ -40,7 +40,6 @@ SWITCHES: Mapping[str, Any] = {
     "aws:guardduty/detector:Detector|enable": True,
     "aws:s3/bucket:Bucket|forceDestroy": False,
     "aws:backup/vault:Vault|forceDestroy": False,
-    "aws:s3/bucket:Bucket|objectLockEnabled": True,
     "blockPublicAcls": True,
     "blockPublicPolicy": True,
     "bootstrapClusterCreatorAdminPermissions": False,
@@ -101,6 +100,7 @@ NEUTRAL: Mapping[str, str] = {
     "allowOverwrite": "how the provider writes a record",
     "allowUsersToChangePassword": "a user who may not change a password asks the administrator",
     "applyImmediately": "when a change is applied",
+    "aws:s3/bucket:Bucket|objectLockEnabled": "the lock's own resource turns it on, in a bucket that is there as well",
     "atomic": "whether a failed release is rolled back",
     "aws:athena/workgroup:Workgroup|forceDestroy": "the group holds saved questions, no data",
     "aws:eks/nodeGroup:NodeGroup|nodeRepairConfig.enabled": "whether sick machines are replaced",
@@ -210,7 +210,6 @@ ENUMS: Mapping[str, tuple[Any, ...]] = {
     "aws:route53/resolverFirewallConfig:ResolverFirewallConfig|firewallFailOpen": ("ENABLED",),
     "aws:route53/resolverFirewallRule:ResolverFirewallRule|action": ("ALERT", "ALLOW"),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration|rules.status": ("Disabled",),
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration|objectLockEnabled": ("Disabled",),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls|objectOwnership": (
         "ObjectWriter",
         "BucketOwnerPreferred",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controls.aud import ALARM, EVENT_RULE, EVENT_TARGET, METRIC_FILTER, SUBSCRIPTION, TOPIC, TRAIL
+from controls.aud import ALARM, BUCKET, EVENT_RULE, EVENT_TARGET, METRIC_FILTER, SUBSCRIPTION, TOPIC, TRAIL
 from machinery.control import HIGH, LOW, MEDIUM, Catalogue, References
 from machinery.documents import Statement, statements
 from machinery.stack import Stack
-from machinery.subject import Outcomes, Resource
+from machinery.subject import Node, Outcomes, Resource, Violation
 
 catalogue = Catalogue()
 
@@ -112,8 +112,18 @@ def somebody_hears_of_the_rest(trail: Resource, stack: Stack) -> Outcomes:
 def trails_are_read_at_once(trail: Resource) -> Outcomes:
     if not trail.has("cloudWatchLogsGroupArn"):
         yield trail.violation("cloudWatchLogsGroupArn", "is missing, so no filter sees a call")
+    selectors = trail.items("advancedEventSelectors")
+    if selectors and not any(map(_of_management, selectors)):
+        yield trail.violation("advancedEventSelectors", "leave out the calls that manage something")
     if not trail.has("insightSelectors"):
         yield trail.violation("insightSelectors", "are missing, so nobody looks for unusual calls")
+
+
+def _of_management(selector: Node) -> bool:
+    return any(
+        field.switch("field") == "eventCategory" and "Management" in [t for _, t in field.texts("equals")]
+        for field in selector.items("fieldSelectors")
+    )
 
 
 @catalogue.resource(
@@ -192,3 +202,27 @@ def topics_are_read(topic: Resource, stack: Stack) -> Outcomes:
     used = stack.referrers(topic, "alarmActions", ALARM) or stack.referrers(topic, "arn", EVENT_TARGET)
     if used and not stack.referrers(topic, "topic", SUBSCRIPTION):
         yield topic.violation("", "is read by nobody")
+
+
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+
+
+@catalogue.stack(
+    "AUD-22",
+    "Logs in buckets are kept for as long as the profile asks",
+    severity=MEDIUM,
+    on=BUCKET,
+    remedy="Set the expiration days of the bucket's lifecycle to the profile's retention of logs, or leave it out.",
+    references=References(nist=["AU-11"], hipaa=["164.316(b)(2)(i)"], pci=["10.5.1"]),
+)
+def logs_in_buckets_are_kept(bucket: Resource, stack: Stack) -> Outcomes:
+    if bucket.switch("tags.data-domain") != "logs":
+        return
+    floor = bucket.declared.floors.log_retention_days
+    for lifecycle in stack.referrers(bucket, "bucket", LIFECYCLE):
+        for rule in lifecycle.items("rules"):
+            days = rule.number("expiration.days")
+            if 0 < days < floor and rule.switch("status") == "Enabled":
+                yield Violation(
+                    f"{rule.path}.expiration.days", f"is less than {floor} days", urn=lifecycle.urn
+                )

@@ -8,9 +8,9 @@ from typing import Any
 from machinery.control import HIGH, LOW, MEDIUM, Catalogue, References, stack_violation
 from machinery.documents import Statement, statements
 from machinery.grants import own_accounts
-from machinery.manifests import Manifest, manifests
+from machinery.manifests import Manifest, manifests, objects
 from machinery.stack import Stack
-from machinery.subject import Node, Outcomes, Resource, per_item
+from machinery.subject import Node, Outcomes, Resource, Violation, per_item
 
 catalogue = Catalogue()
 
@@ -26,8 +26,9 @@ NETWORK_POLICY = "NetworkPolicy"
 
 
 def _refuses(refusal: Statement, key: str, *, negated: bool) -> bool:
+    """Say whether a refusal is bound by ``key`` and spares nobody else but AWS's services."""
     return any(c.key == key and c.negated is negated for c in refusal.conditions) and all(
-        c.key in (key, "aws:principalisawsservice") for c in refusal.conditions
+        c.key in (key, "aws:principalisawsservice") and "*" not in c.values for c in refusal.conditions
     )
 
 
@@ -257,3 +258,62 @@ def _images(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _images(item, f"{path}[{index}]")
+
+
+_REFUSED = {
+    "serviceAccountName": "the default service account",
+    "automountServiceAccountToken": "tokens that nobody asked for",
+    "'cpu'": "containers without a limit of cpu",
+    "'memory'": "containers without a limit of memory",
+    ".image.startsWith": "images of other registries",
+    "@sha256": "images without a digest",
+    "ephemeralContainers": "containers that are added later",
+    "allowPrivilegeEscalation": "escalation of privileges",
+    ".privileged": "privileged containers",
+    "capabilities": "capabilities",
+    "readOnlyRootFilesystem": "roots that can be written",
+    "runAsNonRoot": "containers that may be root",
+    "runAsUser": "user 0",
+    "hostNetwork": "the machine's network",
+    "hostPID": "the machine's processes",
+    "hostIPC": "the machine's shared memory",
+    "hostPath": "the machine's disk",
+    "hostPort": "ports of the machine",
+}
+"""What a cluster's own admission refuses, and a word that its rule cannot do without (Pod Security Standards, and more)."""
+
+
+@catalogue.stack(
+    "EKS-38",
+    "The cluster's own admission refuses all that the pods of the program are held to",
+    severity=MEDIUM,
+    remedy="Add a validation to a ValidatingAdmissionPolicy for each: host namespaces, paths and ports, privileges, root, limits, tokens, registries, digests.",
+    references=References(nist=["CM-7", "AC-6"], kubernetes=["5.2.2", "5.2.6", "5.5.1"]),
+)
+def admission_refuses_everything(stack: Stack) -> Outcomes:
+    policies = objects(stack).of("ValidatingAdmissionPolicy")
+    if not policies:
+        return
+    rules = " ".join(
+        rule.word("expression") for policy in policies for rule in policy.items("spec.validations")
+    )
+    for word, what in _REFUSED.items():
+        if word not in rules:
+            yield stack_violation(f"admits {what} into its cluster")
+
+
+@catalogue.resource(
+    "EKS-39",
+    "No role of a namespace touches its secrets",
+    severity=MEDIUM,
+    remedy="Leave secrets out of resources; pods get theirs from Secrets Manager under their own role.",
+    references=References(nist=["AC-6"], kubernetes=["5.1.2"]),
+)
+def roles_touch_no_secrets(resource: Resource) -> Outcomes:
+    if not resource.type.startswith("kubernetes:rbac"):
+        return
+    for role in manifests(resource):
+        for rule in role.items("rules"):
+            for path, named in rule.texts("resources"):
+                if named == "secrets":
+                    yield Violation(path, "are secrets, of whoever is in the namespace", urn=resource.urn)

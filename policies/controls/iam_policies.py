@@ -112,18 +112,26 @@ _POD_TAGS = ("eks-cluster-name", "kubernetes-namespace", "kubernetes-service-acc
 
 @catalogue.resource(
     "IAM-18",
-    "A role for pods is for one service account of one namespace of one cluster",
+    "What is for pods is for one service account of one namespace of one cluster",
     severity=MEDIUM,
-    on=ROLE,
-    remedy="Add StringEquals conditions on aws:RequestTag/eks-cluster-name, /kubernetes-namespace and /kubernetes-service-account.",
+    on=(ROLE, "aws:kms/key:Key", "aws:kms/keyPolicy:KeyPolicy"),
+    remedy="Add StringEquals conditions on eks-cluster-name, kubernetes-namespace and kubernetes-service-account: aws:RequestTag in the trust of a role, aws:PrincipalTag in the policy of a key.",
     references=References(nist=["AC-3", "AC-6"], kubernetes=["5.1.5"]),
 )
-def pods_are_told_apart(role: Resource) -> Outcomes:
-    for statement in statements(role, "assumeRolePolicy"):
-        if statement.allows and any(p.name == "pods.eks.amazonaws.com" for p in statement.principals):
-            for tag in _POD_TAGS:
-                if not statement.binding(f"aws:RequestTag/{tag}", f"aws:RequestTag/{tag}-arn"):
-                    yield role.violation(statement.path, f"is for pods of any {tag}")
+def pods_are_told_apart(resource: Resource) -> Outcomes:
+    for statement in statements(resource, DOCUMENTS[resource.type]):
+        if not statement.allows or not _is_for_pods(statement):
+            continue
+        kind = "aws:RequestTag" if resource.type == ROLE else "aws:PrincipalTag"
+        for tag in _POD_TAGS:
+            if not statement.binding(f"{kind}/{tag}", f"{kind}/{tag}-arn"):
+                yield resource.violation(statement.path, f"is for pods of any {tag}")
+
+
+def _is_for_pods(statement: Statement) -> bool:
+    return any(p.name == "pods.eks.amazonaws.com" for p in statement.principals) or any(
+        statement.binding(f"aws:PrincipalTag/{tag}") for tag in _POD_TAGS
+    )
 
 
 @catalogue.resource(
@@ -180,6 +188,8 @@ _UNDONE_BY: Mapping[str, str] = {
     "eks:createaccessentry": "let themselves into a cluster",
     "organizations:leaveorganization": "leave the organisation",
     "cloudtrail:stoplogging": "stop the trail",
+    "access-analyzer:deleteanalyzer": "blind the analyzer",
+    "eks:createpodidentityassociation": "become a pod",
     "ec2-instance-connect:sendsshpublickey": "put a key of theirs on a machine",
 }
 """What a boundary has to refuse, or it can be left (IAM User Guide, "Permissions boundaries for IAM entities")."""
@@ -268,7 +278,13 @@ _CONTENT = (
 )
 """What reads or writes content, or says how a protection is set, and can be limited to resources."""
 
-_HOW_NOT_WHICH = ("kms:viaservice", "kms:calleraccount", "kms:grantisforawsresource", *CIRCUMSTANCES)
+_HOW_NOT_WHICH = (
+    "s3:prefix",
+    "kms:viaservice",
+    "kms:calleraccount",
+    "kms:grantisforawsresource",
+    *CIRCUMSTANCES,
+)
 
 
 @catalogue.resource(

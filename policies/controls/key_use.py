@@ -15,6 +15,8 @@ from machinery.subject import Node, Outcome, Outcomes, Resource, Violation, per_
 catalogue = Catalogue()
 
 
+TABLE = "aws:dynamodb/table:Table"
+
 _FURTHER: Mapping[str, tuple[tuple[str, str], ...]] = {
     "aws:athena/workgroup:Workgroup": (
         ("configuration.resultConfiguration.encryptionConfiguration", "kmsKeyArn"),
@@ -38,12 +40,14 @@ _FURTHER: Mapping[str, tuple[tuple[str, str], ...]] = {
     "KEY-08",
     "What passes data on, or keeps answers about it, names a customer-managed key",
     severity=MEDIUM,
-    on=tuple(_FURTHER),
+    on=(*_FURTHER, TABLE),
     remedy="Name the key of the data domain where the stream, channel, workgroup or export is encrypted.",
     references=References(nist=["SC-28(1)"], hipaa=["164.312(a)(2)(iv)"], pci=["3.5.1"]),
 )
 def passages_are_under_a_key(resource: Resource) -> Outcomes:
-    for part, key in _FURTHER[resource.type]:
+    if resource.type == TABLE and not resource.switch("serverSideEncryption.enabled", absent=False):
+        yield resource.violation("serverSideEncryption.enabled", "is off, so DynamoDB's own key is used")
+    for part, key in _FURTHER.get(resource.type, ()):
         if part and not resource.has(part):
             if "Encryption" in part or "encryption" in part:
                 yield resource.violation(part, "is missing, so no key of ours is used")

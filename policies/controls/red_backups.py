@@ -188,3 +188,16 @@ def nothing_goes_with_its_contents(store: Resource) -> Outcomes:
     for path in ("forceDestroy", "forceDelete"):
         if store.switch(path, absent=False):
             yield store.violation(path, "deletes what is in it as well")
+
+
+@catalogue.resource(
+    "RES-07",
+    "Buckets, databases and vaults say which data they hold",
+    severity=LOW,
+    on=(BUCKET, INSTANCE, VAULT),
+    remedy="Tag it with its data-domain: data, models, logs, reports, backup, platform.",
+    references=References(nist=["AC-16", "CM-8", "RA-2"]),
+)
+def stores_say_their_domain(store: Resource) -> Outcomes:
+    if not store.word("tags.data-domain"):
+        yield store.violation("tags.data-domain", "is missing")

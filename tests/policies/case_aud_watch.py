@@ -232,6 +232,22 @@ def elsewhere() -> None:
     aws.s3.Bucket("far", opts=pulumi.ResourceOptions(provider=other))
 
 
+def selected(category: str) -> Callable[[], object]:
+    selector = {"name": "n", "field_selectors": [{"field": "eventCategory", "equals": [category]}]}
+    return trail(
+        cloud_watch_logs_group_arn="arn:g", insight_selectors=INSIGHTS, advanced_event_selectors=[selector]
+    )
+
+
+def expiring(days: int) -> Callable[[], object]:
+    def program() -> None:
+        bucket = aws.s3.Bucket("bucket", tags={"data-domain": "logs"})
+        rule = {"id": "r", "status": "Enabled", "expiration": {"days": days}}
+        aws.s3.BucketLifecycleConfiguration("lifecycle", bucket=bucket.id, rules=[rule])
+
+    return program
+
+
 CASES = [
     Case(control="AUD-13", compliant=watched(), violating=elsewhere, mentions="in eu-west-1"),
     *(
@@ -339,6 +355,18 @@ CASES = [
         compliant=trail(cloud_watch_logs_group_arn="arn:g", insight_selectors=INSIGHTS),
         violating=trail(cloud_watch_logs_group_arn="arn:g"),
         mentions="insightSelectors",
+    ),
+    Case(
+        control="AUD-17",
+        compliant=selected("Management"),
+        violating=selected("Data"),
+        mentions="that manage something",
+    ),
+    Case(
+        control="AUD-22",
+        compliant=expiring(90),
+        violating=expiring(1),
+        mentions="less than 90 days",
     ),
     Case(
         control="AUD-18",

@@ -60,6 +60,14 @@ TAGS = {
     "aws:RequestTag/kubernetes-namespace": "n",
     "aws:RequestTag/kubernetes-service-account": "s",
 }
+
+
+def signing(tags: dict[str, str]) -> Callable[[], object]:
+    condition = {key.replace("Request", "Principal"): value for key, value in tags.items()}
+    statement = allow("kms:Sign", Principal="*", Condition={"StringEquals": condition})
+    return lambda: aws.kms.Key("key", policy=document(statement))
+
+
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 
 REFUSED = [
@@ -71,6 +79,8 @@ REFUSED = [
     "eks:CreateAccessEntry",
     "organizations:LeaveOrganization",
     "cloudtrail:StopLogging",
+    "access-analyzer:DeleteAnalyzer",
+    "eks:CreatePodIdentityAssociation",
     "ec2-instance-connect:SendSSHPublicKey",
 ]
 
@@ -163,6 +173,12 @@ CASES = [
         compliant=trust(PODS, {"StringEquals": TAGS}, ["sts:AssumeRole", "sts:TagSession"]),
         violating=trust(PODS, {"StringEquals": dict(list(TAGS.items())[:2])}),
         mentions="any kubernetes-service-account",
+    ),
+    Case(
+        control="IAM-18",
+        compliant=signing(TAGS),
+        violating=signing(dict(list(TAGS.items())[1:])),
+        mentions="any eks-cluster-name",
     ),
     Case(
         control="IAM-19",

@@ -32,6 +32,15 @@ def stream(**more: Any) -> Callable[[], object]:
     )
 
 
+def table(encryption: dict[str, Any]) -> Callable[[], object]:
+    return lambda: aws.dynamodb.Table(
+        "table",
+        hash_key="id",
+        attributes=[{"name": "id", "type": "S"}],
+        server_side_encryption=encryption,
+    )
+
+
 SEALED = {"enabled": True, "key_type": "CUSTOMER_MANAGED_CMK", "key_arn": OURS}
 
 
@@ -81,6 +90,12 @@ def grant(account: str) -> Callable[[], object]:
 
 
 CASES = [
+    Case(
+        control="KEY-08",
+        compliant=table({"enabled": True, "kms_key_arn": OURS}),
+        violating=table({"enabled": False}),
+        mentions="DynamoDB's own key",
+    ),
     Case(
         control="KEY-08",
         compliant=channel(s3_kms_key_arn=OURS),

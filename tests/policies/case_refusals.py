@@ -172,6 +172,54 @@ def release(values: dict[str, Any]) -> Callable[[], object]:
 PINNED = {"image": {"repository": "r", "tag": "v1@sha256:" + "0" * 64}}
 
 
+WORDS = (
+    "serviceAccountName",
+    "automountServiceAccountToken",
+    "'cpu'",
+    "'memory'",
+    ".image.startsWith",
+    "@sha256",
+    "ephemeralContainers",
+    "allowPrivilegeEscalation",
+    ".privileged",
+    "capabilities",
+    "readOnlyRootFilesystem",
+    "runAsNonRoot",
+    "runAsUser",
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "hostPath",
+    "hostPort",
+)
+
+
+def admission(*, without: str = "") -> Callable[[], object]:
+    def program() -> None:
+        cluster = k8s.Provider("cluster", kubeconfig="{}")
+        k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
+            "policy",
+            metadata={"name": "policy"},
+            spec={"validations": [{"expression": word} for word in WORDS if word != without]},
+            opts=pulumi.ResourceOptions(provider=cluster),
+        )
+
+    return program
+
+
+def duties(resource: str) -> Callable[[], object]:
+    def program() -> None:
+        cluster = k8s.Provider("cluster", kubeconfig="{}")
+        k8s.rbac.v1.Role(
+            "duties",
+            metadata={"name": "duties", "namespace": "training"},
+            rules=[{"apiGroups": [""], "resources": [resource], "verbs": ["create"]}],
+            opts=pulumi.ResourceOptions(provider=cluster),
+        )
+
+    return program
+
+
 def plan(days: int, copies: int) -> Callable[[], object]:
     def program() -> None:
         aws.backup.VaultLockConfiguration("lock", backup_vault_name="v", min_retention_days=7)
@@ -427,6 +475,22 @@ CASES = [
         compliant=release(PINNED),
         violating=release({"image": {"repository": "r", "tag": "v1"}}),
         mentions="another image",
+    ),
+    *(
+        Case(control="EKS-38", compliant=admission(), violating=admission(without=word), mentions="admits")
+        for word in WORDS
+    ),
+    Case(
+        control="EKS-39",
+        compliant=duties("jobs"),
+        violating=duties("secrets"),
+        mentions="are secrets",
+    ),
+    Case(
+        control="RES-07",
+        compliant=lambda: aws.s3.Bucket("bucket", tags={"data-domain": "logs"}),
+        violating=lambda: aws.s3.Bucket("bucket"),
+        mentions="is missing",
     ),
     Case(control="RED-08", compliant=plan(7, 7), violating=plan(1, 7), mentions="the 7 days"),
     Case(control="RED-08", compliant=plan(30, 30), violating=plan(7, 1), mentions="the 7 days"),

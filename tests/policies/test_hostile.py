@@ -60,6 +60,7 @@ def test_a_secret_hides_nothing(case: Case, pack: RunningPack) -> None:
 
 
 TOLD_ELSEWHERE = {
+    "KEY-09": "KEY-04 waits for the key",
     "NET-11": "a description that is not known yet is one",
     "NET-15": "NET-01 waits for the range",
     "NET-16": "NET-01 waits for the ranges",
