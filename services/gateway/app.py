@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -75,6 +75,7 @@ class Service:
         )
         self.entrance = Entrance(settings, requests_per_second=limits.requests_per_second, burst=limits.burst)
         self.places = Places(limits.concurrent_queries)
+        self.reading_places = Places(limits.concurrent_readings)
         self.budget = Budget(_ledger(settings))
         self.watch = Watch(self.clients.usual)
         self.digest_key = derived(root, "input digests")
@@ -333,8 +334,9 @@ async def _predicted(
     remaining = await service.budget.take(principal, name, len(parsed), most)
     query.lap("budget")
     try:
-        async with asyncio.timeout(serving.deadline_seconds):
-            rows = await kind.answered(parsed)
+        with service.reading_places.one(principal) if kind.is_slow(parsed) else nullcontext():
+            async with asyncio.timeout(serving.deadline_seconds):
+                rows = await kind.answered(parsed)
     except TimeoutError:
         raise Problem(504, "deadline", "No answer was ready in time; it has been dropped.") from None
     query.lap("model")

@@ -56,6 +56,9 @@ class Kind(Protocol):
     def digest(self, parsed: Any, key: bytes) -> str:
         """Return a keyed digest of inputs: equal ones can be told, and what was in them cannot."""
 
+    def is_slow(self, parsed: Any, /) -> bool:
+        """Say whether an answer takes seconds."""
+
     async def answered(self, parsed: Any) -> list[Row]:
         """Return the answers."""
 
@@ -138,6 +141,9 @@ class _Numbers:
     def digest(self, parsed: Floats, key: bytes) -> str:
         return hmac.new(key, parsed.tobytes(), hashlib.sha256).hexdigest()
 
+    def is_slow(self, _parsed: Floats) -> bool:
+        return False
+
     async def answered(self, parsed: Floats) -> list[Row]:
         answers, novel, deceiving = await self._batcher.run(parsed)
         return [
@@ -180,6 +186,9 @@ class _Texts:
             for part in (message.text.encode("utf-8", "surrogatepass"), *message.images):
                 told.update(len(part).to_bytes(8, "big") + part)
         return told.hexdigest()
+
+    def is_slow(self, parsed: list[Message]) -> bool:
+        return any(message.images for message in parsed)
 
     async def answered(self, parsed: list[Message]) -> list[Row]:
         rows = np.empty(len(parsed), dtype=object)

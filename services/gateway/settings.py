@@ -53,6 +53,8 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     concurrent_queries: int = 32
+    concurrent_readings: int = 4
+    """Of queries with images, which take seconds each."""
     requests_per_second: float = 200
     burst: int = 400
     slow_client_seconds: float = 10

@@ -159,6 +159,7 @@ def test_what_is_not_said_to_be_json_is_refused(world: World) -> None:
 def test_messages_that_do_not_fit_are_named(world: World, inputs: list[Any], field: str) -> None:
     answer = world.predict(inputs, "spam")
     assert (answer.status_code, answer.json()["fields"]) == (422, [field])
+    assert answer.json()["type"] == "urn:problem:invalid"
 
 
 def test_text_that_utf8_cannot_hold_is_answered(world: World) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import zlib
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.services.gateway.world import World, digits, digits_model, image
+from tests.services.support import run
 
 
 def noise() -> list[Any]:
@@ -87,6 +90,22 @@ def test_what_is_written_in_an_image_is_classified_with_the_rest(world: World) -
     answer = world.predict([{**text, "images": [picture("win free cash")]}], "spam")
     (output,) = answer.json()["outputs"]
     assert (without["label"], output["label"]) == ("ham", "spam")
+
+
+def test_nobody_fills_the_queue_of_images_for_all_the_others(world: World) -> None:
+    asked = {"inputs": [{"text": "", "images": [picture("free")]}]}
+
+    async def story() -> list[int]:
+        headers = {"Authorization": f"Bearer {world.issuer.token()}"}
+        async with httpx.AsyncClient(
+            base_url=world.address, verify=world.context(), headers=headers, timeout=60
+        ) as client:
+            calls = (client.post("/v1/models/spam/predict", json=asked) for _ in range(12))
+            return [answer.status_code for answer in await asyncio.gather(*calls)]
+
+    statuses = run(story())
+    assert set(statuses) == {200, 429}
+    assert statuses.count(429) >= 4
 
 
 def bomb() -> bytes:
