@@ -127,35 +127,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.folder is None:
             with tempfile.TemporaryDirectory() as name:
-                return _run(Path(name), asked.digits)
-        return _run(asked.folder, asked.digits)
+                return _run(Path(name), asked.digits, tell=True)
+        return _run(asked.folder, asked.digits, tell=False)
     except NoPostgres as error:
         sys.stderr.write(f"data-api: {error}\n")
         return 2
 
 
-def _run(folder: Path, declared: Path | None) -> int:
-    (folder / "database").mkdir()
-    folder.chmod(0o755)
+def _run(folder: Path, declared: Path | None, *, tell: bool) -> int:
     datasets = folder / "datasets"
     shutil.copytree(HERE / "datasets", datasets)
     if declared is not None:
         shutil.copy(declared, datasets / "digits.yaml")
-    server = Postgres(folder / "database")
-    server.start()
-    try:
-        if declared is not None:
-            asyncio.run(digits(server))
-        asyncio.run(prepare(server, load(datasets)))
-        settings = _settings(server, folder) | {"DATASETS_FOLDER": str(datasets)}
-        _say(folder)
-        subprocess.run(
-            [sys.executable, "-m", "services.data_api"], env={**os.environ, **settings}, check=False
-        )
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.stop()
+    # Where we are root, the database is another user's, and must be reached by it wherever ``folder`` is.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "database").mkdir()
+        server = Postgres(Path(name) / "database")
+        server.start()
+        try:
+            if declared is not None:
+                asyncio.run(digits(server))
+            asyncio.run(prepare(server, load(datasets)))
+            settings = _settings(server, folder) | {"DATASETS_FOLDER": str(datasets)}
+            if tell:
+                _say(folder)
+            subprocess.run(
+                [sys.executable, "-m", "services.data_api"], env={**os.environ, **settings}, check=False
+            )
+        except KeyboardInterrupt:
+            pass
+        finally:
+            server.stop()
     return 0
 
 

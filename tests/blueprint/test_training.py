@@ -56,8 +56,13 @@ def test_a_model_goes_the_whole_way(tmp_path: Path) -> None:
     assert "<svg" in (kept / "judged/verdict.html").read_text()
     # Every read was written down, by whom: the trainer's, and the red team's.
     events = (kept / "data_api.log").read_text()
-    assert "training:trainer" in events
-    assert "redteam:redteam" in events
+    assert '"training/trainer"' in events
+    assert '"redteam/redteam"' in events
+    # And no token, in any file that is kept but its own.
+    token = (kept / "data-api/trainer.token").read_text()
+    assert [
+        each.name for each in kept.rglob("*") if each.is_file() and token.encode() in each.read_bytes()
+    ] == ["trainer.token"]
     assert '"digits"' in (kept / "gateway.log").read_text()
     # Whoever looks afterwards finds nothing that runs.
     assert not [each for each in _commands() if str(kept) in each]
