@@ -15,7 +15,15 @@ PULUMI = {"pulumi", "pulumi_aws", "pulumi_kubernetes"}
 
 MAY_IMPORT = {
     # The pack runs as a process of its own and shares no code with what it inspects.
-    "policies": {"pulumi_policy", "policy_sentry", "pydantic", "pydantic_core", "yaml", "machinery", "controls"},
+    "policies": {
+        "pulumi_policy",
+        "policy_sentry",
+        "pydantic",
+        "pydantic_core",
+        "yaml",
+        "machinery",
+        "controls",
+    },
     "components": PULUMI | {"components"},
     "stacks": {
         "pulumi",
