@@ -462,7 +462,7 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     app = FastAPI(title="Data-access API", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.include_router(router)
-    add_common(app, service.metrics)
+    add_common(app, service.metrics, service.entrance)
     app.add_api_route("/ready", ready, methods=["GET"], response_model=None, responses=problems(503))
     limits = settings.limits
     app.add_middleware(Patience, slow_client_seconds=limits.slow_client_seconds, body_bytes=limits.body_bytes)

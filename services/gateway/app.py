@@ -428,11 +428,14 @@ def _answer(said: Any, headers: Mapping[str, str]) -> Response:
 
 
 async def ready(request: Request) -> dict[str, str]:
-    """Ready: every model that is declared serves, and the query log takes lines."""
+    """Ready: models were looked for, one serves at least, and the query log takes lines.
+
+    Not every model: a bad release of one would take all the others away, pod by pod.
+    """
     service = _service(request)
     service.queries.check()
-    if service.models.missing():
-        raise unavailable("A model is not at hand.")
+    if not service.models.is_ready():
+        raise unavailable("No model is at hand.")
     return {"status": "ready"}
 
 
@@ -460,7 +463,7 @@ def create(settings: Settings, *, log: int = 1) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.add_api_route("/ready", ready, methods=["GET"], response_model=None, responses=problems(503))
-    add_common(app, service.metrics)
+    add_common(app, service.metrics, service.entrance)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(Patience, slow_client_seconds=settings.limits.slow_client_seconds, body_bytes=None)
     app.add_middleware(Counted, metrics=service.metrics)

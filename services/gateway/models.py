@@ -152,9 +152,11 @@ class Models:
         """Return the model of that name, if one is good."""
         return self._served.get(name)
 
-    def missing(self) -> list[str]:
-        """Return the names of models that ought to serve, and do not."""
-        return [name for name in self.declared if name not in self._served]
+    def is_ready(self) -> bool:
+        """Say whether a model serves, and those that do not were looked for."""
+        return bool(self._served) and all(
+            name in self._served or name in self._refused for name in self.declared
+        )
 
     async def begin(self) -> None:
         """Load the last good copies, newest first."""

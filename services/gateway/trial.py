@@ -29,15 +29,15 @@ class TrialError(Exception):
     """The model did not pass; one sentence."""
 
 
-def tried(graph: bytes, schema: Schema, *, processor_seconds: int = PROCESSOR_SECONDS) -> None:
-    """Return if a model loads and answers, within so much time of a processor.
+def tried(graph: bytes, schema: Schema) -> None:
+    """Return if a model loads and answers.
 
     Raises:
         TrialError: it does not, or it ended or outlasted the process.
     """
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and this module
-            [sys.executable, "-P", "-s", "-m", "services.gateway.trial", str(processor_seconds)],
+            [sys.executable, "-P", "-s", "-m", "services.gateway.trial", str(PROCESSOR_SECONDS)],
             input=schema.model_dump_json().encode() + b"\n" + graph,
             capture_output=True,
             timeout=SECONDS,

@@ -24,7 +24,7 @@ def caller_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
     """
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     address = peer or UNKNOWN
-    while hops and _within(address, trusted):
+    while hops and is_within(address, trusted):
         claimed = hops.pop()
         if not _is_address(claimed):
             break
@@ -32,7 +32,8 @@ def caller_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
     return str(ip_address(address)) if _is_address(address) else UNKNOWN
 
 
-def _within(address: str, networks: Sequence[Network]) -> bool:
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Say whether an address is in one of the networks; what is no address is in none."""
     return _is_address(address) and any(ip_address(address) in network for network in networks)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from services.shared.addresses import caller_address
+from services.shared.addresses import caller_address, is_within
 from services.shared.issuer import keys_of
 from services.shared.limits import Buckets
 from services.shared.problems import Problem
@@ -52,6 +52,10 @@ class Entrance:
         """Return the caller's address."""
         peer = request.client.host if request.client else None
         return caller_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
+
+    def is_forwarded(self, request: Request) -> bool:
+        """Say whether a trusted proxy stands at the other end, and the caller behind it."""
+        return request.client is not None and is_within(request.client.host, self._proxies)
 
     async def caller(
         self, request: Request, action: str, address: str, request_id: str, *, refused: Write

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.shared.entrance import Entrance
 from services.shared.problems import MEDIA_TYPE, Problem, problem_response
 
 
@@ -35,7 +36,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class Metrics:
-    """Counts of one service; no principal, address or name of data is in them."""
+    """Counts of one service; no principal or address is in them."""
 
     def __init__(self, service: str) -> None:
         """Begin at nothing. ``service`` is what the names begin with."""
@@ -71,15 +72,18 @@ async def health() -> dict[str, str]:
     return {"status": "alive"}
 
 
-def add_common(app: FastAPI, metrics: Metrics) -> None:
+def add_common(app: FastAPI, metrics: Metrics, entrance: Entrance) -> None:
     """Add to an app what every service has: problems for errors, ``/health``, and ``/metrics`` for Prometheus."""
 
-    async def told() -> Response:
-        """Prometheus metrics; no name, principal or address is in them."""
+    async def told(request: Request) -> Response:
+        """Prometheus metrics, for who asks from inside; no principal or address is in them."""
+        if entrance.is_forwarded(request):
+            # What comes through a load balancer may come from anywhere.
+            raise HTTPException(404)
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
     app.add_api_route("/health", health, methods=["GET"], response_model=None)
-    app.add_api_route("/metrics", told, methods=["GET"], response_class=Response)
+    app.add_api_route("/metrics", told, methods=["GET"], response_class=Response, responses=problems(404))
     app.add_exception_handler(Problem, problem_response)
     app.add_exception_handler(Exception, problem_response)
     app.add_exception_handler(RequestValidationError, _invalid)

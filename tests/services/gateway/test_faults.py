@@ -16,7 +16,7 @@ import pytest
 from onnx import helper
 
 from services.modelchain import tensors
-from tests.services.gateway.world import Made, World, digits, digits_model, graph, image
+from tests.services.gateway.world import Made, World, digits, digits_model, graph, image, spam_model
 from tests.services.support import until
 
 
@@ -136,6 +136,18 @@ def test_without_any_good_release_it_is_up_and_not_ready(own: World) -> None:
     own.release(digits_model())
     until(lambda: own.answers("/ready"))
     assert version(own) == 1
+
+
+def test_a_bad_release_of_one_model_does_not_take_the_others_away(own: World) -> None:
+    (own.folder / "serving.yaml").write_text("models: {digits: , spam: }\n")
+    own.release(digits_model())
+    (own.release(spam_model()) / "model.sig").unlink()
+    own.start()
+    assert version(own) == 1
+    answer = own.predict([{"text": "hello"}], "spam")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem:unavailable")
+    # Without a look at its newest release, nobody would know.
+    assert {each["model"] for each in own.events("model-refused")} == {"spam"}
 
 
 def test_when_the_verdict_has_ended_nothing_is_answered_any_more(own: World) -> None:

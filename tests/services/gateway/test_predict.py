@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.services.gateway.world import DIGITS, World, digits, image
+from tests.services.gateway.world import DIGITS, World, digits, digits_model, image
 
 
 def test_digits_are_read(world: World) -> None:
@@ -141,3 +141,15 @@ def test_no_principal_address_or_input_is_in_the_metrics(world: World) -> None:
     assert 'gateway_model_version{model="digits"} 1.0' in text
     assert 'gateway_requests_total{status="200"}' in text
     assert not re.search(r"trainer|127\.0\.0\.1|prize", text)
+
+
+def test_behind_a_load_balancer_its_word_on_the_address_counts_and_metrics_are_not_for_the_world(
+    own: World,
+) -> None:
+    own.environment["TRUSTED_PROXIES"] = "127.0.0.0/8, 10.0.0.0/16"
+    own.release(digits_model())
+    own.start()
+    answer = own.predict([image()], headers={"X-Forwarded-For": "198.51.100.9, 203.0.113.7"})
+    assert own.line_of(answer)["source_address"] == "203.0.113.7"
+    assert own.call("GET", "/metrics").status_code == 404
+    assert own.call("GET", "/health").status_code == 200

@@ -338,14 +338,29 @@ def test_a_genuine_release_that_does_not_work_is_refused(
     assert says in reason
 
 
-def test_a_model_that_never_ends_ends_the_process_that_tries_it_and_not_the_gateway() -> None:
-    """The graph folds its constants while it is loaded: that alone takes minutes."""
-    nodes = [helper.make_node("MatMul", [f"w{n}" if n else "w", "w"], [f"w{n + 1}"]) for n in range(400)]
-    nodes.append(helper.make_node("MatMul", ["x", "w400"], ["y"]))
-    weights = {"w": np.full((1500, 1500), 1e-3, np.float32)}
-    endless = graph(nodes, ("x", (1500,)), ("y", 1500), weights)
-    with pytest.raises(trial.TrialError, match="ended the process that tried it, with signal"):
-        trial.tried(endless, digits_model().schema, processor_seconds=2)
+def endless() -> Made:
+    """A model whose constants are worked out while it is loaded, which takes far longer than it may."""
+    nodes = [
+        helper.make_node("MatMul", [f"w{n}" if n else "large", "large"], [f"w{n + 1}"]) for n in range(400)
+    ]
+    nodes += [
+        helper.make_node("ReduceMean", ["w400"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+        helper.make_node("Add", ["logits", "mean"], ["moved"]),
+        helper.make_node("Softmax", ["moved"], ["probabilities"], axis=1),
+    ]
+    return of_digits(nodes, large=np.full((1000, 1000), 1e-3, np.float32))
+
+
+def test_a_model_that_never_ends_ends_the_process_that_tries_it_and_not_the_gateway(
+    unmoved: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "PROCESSOR_SECONDS", 2)
+    second(unmoved, endless())
+    unmoved.look()
+    assert (unmoved.version, unmoved.answers()) == (1, True)
+    (reason,) = unmoved.reasons()
+    assert "ended the process that tried it, with signal" in reason
 
 
 def test_screens_that_do_not_fit_the_operator_s_modes_are_refused(tmp_path: Path, people: People) -> None:
