@@ -71,6 +71,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "too many bytes": (lambda: PNG + b"\0" * images.MOST_BYTES, "bytes"),
     "30,000 pixels a side, PNG": (lambda: with_size(30_000, 30_000), "pixels"),
     "30,000 pixels a side, JPEG": (lambda: jpeg_with_size(30_000, 30_000), "pixels"),
+    "5,000 pixels a side, PNG": (lambda: with_size(5000, 5000), "pixels"),
+    "5,000 pixels a side, JPEG": (lambda: jpeg_with_size(5000, 5000), "pixels"),
     "one long line": (lambda: with_size(10_001, 1), "pixels"),
     "no pixels": (lambda: with_size(0, 1), "pixels"),
     "no height yet": (lambda: jpeg_with_size(10, 0), "pixels"),
@@ -201,6 +203,12 @@ def test_an_honest_file_is_opened_as_people_see_it(case: str) -> None:
     image = opened(HONEST[case])
     assert image.mode == "RGB"
     assert close(image, picture())
+
+
+def test_sixteen_bits_of_grey_keep_their_levels() -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    image = opened(saved(Image.fromarray(levels * 257)))
+    np.testing.assert_array_equal(np.asarray(image)[:, :, 0], levels)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

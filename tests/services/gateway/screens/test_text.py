@@ -44,6 +44,7 @@ DISGUISED = {
     "Armenian letters": ("Frее рrizе օffer", "Free prize offer", {"homoglyph"}),
     "a whole word of another script": ("Get your раураӏ сору here today", "Get your paypal copy here today", {"homoglyph"}),
     "Latin letters in Russian": ("Бecплaтнo для вас", "Бесплатно для вас", {"homoglyph"}),
+    "Latin letters in Russian, as such as not": ("Там была росa и хoр, да", "Там была роса и хор, да", {"homoglyph"}),
     "a capital I for a small L": ("cIick on PayPaI", "click on Paypal", {"homoglyph"}),
     "a small L for a capital I": ("BlTCOlN", "BITCOIN", {"homoglyph"}),
     "struck out letters": ("f\u0336r\u0336e\u0336e\u0336", "free", {"combining"}),
@@ -75,6 +76,11 @@ def test_what_is_disguised_is_read_and_said(case: str) -> None:
 
 HONEST = {
     "prices and times": "It is £4.50 for the 2nd one, 50p off, 4 PM or 16:30; 100m away, 3rd floor, 24/7, £1,299.00",
+    "numbers with their units": "70p off, 10t of sand, 5ms, 20s, h20, the 1st, 2nd and 3rd",
+    "numbers digit by digit": "dial 5 4 1 3 or 5-4-1-3, then 0 1 2 3 4 5 6 7 8 9",
+    "letters of the alphabet": "a b c d e f g, columns q w i n x v z k",
+    "a choice": "either a/b/c here",
+    "a country that was": "made in the U.S.S.R. then",
     "names of things": "b2b, h2o, mp3, gr8, covid19, utf8, k8s, i18n, PS5, A4, 5G, 4x4, 7up, ISO 27001, WD40, 1080p, 3D",
     "codes": "Your code is 8F3K-2LQ9; ref AB12CD, flight BA0117, room B12, order #A1B2C3, IBAN GB29 NWBK 6016 1331 9268 19",
     "abbreviations": "U.S.A., e.g. this, i.e. that, a.m. or p.m., J. R. R. Tolkien, Ph.D., a/b/c, A B C D, x, y, z; Q & A",
@@ -87,7 +93,9 @@ HONEST = {
     "English among Russian": "Скачай iPhone 15 через Wi-Fi или USB, потом SMS на номер 900. Это OK?",
     "Ukrainian": "Їжак і ґава живуть у лісі, а їхній друг — у місті.",
     "Greek": "Καλημέρα, τι κάνεις; Όλα καλά, θα έρθω στις 5. Ο νόμος, η ζωή, το νερό.",
-    "science": "TNFα, NFκB, β-carotene, 5 μm, 3 μSv, α = 0.05, kΩ, ΔT, p<0.05, ℝ and 𝔼".replace("ℝ and 𝔼", "R and E"),
+    "science": "TNFα, NFκB, β-carotene, 5 μm, 3 μSv, α = 0.05, kΩ, ΔT, p<0.05",
+    "quantities": "The value of α is small, and we know that ρ is large",
+    "Russian around English names": "Мой iPhone, хор Apple и роса: всё это здесь",
     "Armenian": "Բարև, ինչպե՞ս ես։ Ես լավ եմ։",
     "Arabic": "السلام عليكم، كيف حالك؟ الاجتماع الساعة ٥ مساءً.",
     "Arabic with vowels": "بِسْمِ اللَّهِ الرَّحْمَٰنِ الرَّحِيمِ",
@@ -111,7 +119,7 @@ HONEST = {
     "Guarani": "Mba'éichapa g̃uarã",
     "Mongolian": "ᠮᠣᠩᠭᠣᠯ ᠤᠨ ᠬᠡᠯᠡ",
     "Korean jamo of old": "ᄒᆞᆫ글",
-    "emoji": "👩🏽\u200d💻 👨\u200d👩\u200d👧 ❤️ ☺️ 1️⃣ #️⃣ 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f 🇫🇷🇩🇪 🅰️ 🅿️ 🏳️\u200d🌈 🫨 🐻\u200d❄️",
+    "emoji": "👩🏽\u200d💻 👨\u200d👩\u200d👧 ❤️ ☺️ 1️⃣ #️⃣ 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f 🇫🇷🇩🇪 🅰️ 🅿️ 🏳️\u200d🌈 🫨\ufe0f 🐻\u200d❄️",
     "mathematics": "x ≤ y, √2 ≈ 1.41, ∑ and ∫, a → b, f(x) = ax + b",
 }  # fmt: skip
 
