@@ -35,9 +35,10 @@ def tried(graph: bytes, schema: Schema) -> None:
     Raises:
         TrialError: it does not, or it ended or outlasted the process.
     """
+    limits = str(PROCESSOR_SECONDS), str(MEMORY_BYTES)
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and this module
-            [sys.executable, "-P", "-s", "-m", "services.gateway.trial", str(PROCESSOR_SECONDS)],
+            [sys.executable, "-P", "-s", "-m", "services.gateway.trial", *limits],
             input=schema.model_dump_json().encode() + b"\n" + graph,
             capture_output=True,
             timeout=SECONDS,
@@ -59,8 +60,8 @@ def tried(graph: bytes, schema: Schema) -> None:
 def main() -> int:
     """Try what comes by standard input."""
     for limit, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, int(sys.argv[1])),
+        (resource.RLIMIT_AS, int(sys.argv[2])),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
