@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from tests.services.gateway.world import CLIENTS, DIGITS, People, World, digits,
 ONE_BY_ONE = int(os.environ.get("BENCH_REQUESTS", "3000"))
 AT_ONCE = 32
 WARM = 300
+
+PACE = 1000
+"""Requests a second at which a well-known gateway publishes what it adds: 2, 8 and 13 ms at p50, p95 and p99."""
 
 SERVER = "bentoml"
 """The well-known model server: its name at the package registry."""
@@ -158,6 +162,34 @@ async def measured(served: Served, context: ssl.SSLContext, *, at_once: int, cou
     took.append(time.perf_counter() - began)
     for connection in connections:
         connection.close()
+    return took
+
+
+async def paced(served: Served, context: ssl.SSLContext, *, per_second: int, count: int) -> list[float]:
+    """The same with requests that come by the clock, whether or not those before have been answered.
+
+    A request that has to wait for its turn is late from the moment at which it was due.
+    """
+    requests, took = served.requests(), list[float]()
+    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    for _ in range(AT_ONCE):
+        idle.put_nowait(await Connection.opened(served.port, context))
+
+    async def one(number: int, due: float) -> None:
+        connection = await idle.get()
+        await connection.ask(requests[number % len(requests)])
+        took.append((time.perf_counter() - due) * 1000)
+        idle.put_nowait(connection)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            due = began + number / per_second
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+            group.create_task(one(number, due))
+    took.append(time.perf_counter() - began)
+    while not idle.empty():
+        idle.get_nowait().close()
     return took
 
 
@@ -294,16 +326,22 @@ def main() -> None:
                 Served(SERVER, ports["server"], "/predict", bodies),
                 Served("gateway", ports["gateway"], "/v1/models/digits/predict", bodies, token),
             ]
-            for title, at_once, count in (
-                ("one after the other", 1, ONE_BY_ONE),
-                (f"{AT_ONCE} at once", AT_ONCE, 3 * ONE_BY_ONE),
-            ):
-                sys.stdout.write(f"{title}, TLS, one digit a request, {count} requests of each\n")
-                beside: float | None = None
-                for served in servers:
-                    took = asyncio.run(measured(served, context, at_once=at_once, count=count))
-                    median = report(served.name, took, beside)
-                    beside = beside or median
+            for at_once, count in ((1, ONE_BY_ONE), (AT_ONCE, 3 * ONE_BY_ONE)):
+                sys.stdout.write(f"{at_once} at once, TLS, one digit a request, {count} requests of each\n")
+                compare(servers, partial(measured, at_once=at_once, count=count), context)
+            sys.stdout.write(
+                f"{PACE} requests a second by the clock, late ones counted from when they were due\n"
+            )
+            steady = partial(paced, per_second=PACE, count=2 * ONE_BY_ONE)
+            compare([each for each in servers if each.name != SERVER], steady, context)
+
+
+def compare(servers: Sequence[Served], measure: Any, context: ssl.SSLContext) -> None:
+    """Measure each, and print it beside the first."""
+    beside: float | None = None
+    for served in servers:
+        median = report(served.name, asyncio.run(measure(served, context)), beside)
+        beside = beside or median
 
 
 if __name__ == "__main__":
