@@ -22,7 +22,7 @@ FEATURES = (
     "RDS_LOGIN_EVENTS",
     "S3_DATA_EVENTS",
 )
-AGENTS = [
+AGENTS: Any = [
     {"name": name, "status": "ENABLED"}
     for name in ("EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT")
 ]
@@ -65,8 +65,9 @@ def watched(*, without: str = "") -> Callable[[], object]:
 
 
 def recorder(**more: Any) -> Callable[[], object]:
+    group: Any = more
     return lambda: aws.cfg.Recorder(
-        "recorder", role_arn=f"arn:aws:iam::{ACCOUNT}:role/r", recording_group=more
+        "recorder", role_arn=f"arn:aws:iam::{ACCOUNT}:role/r", recording_group=group
     )
 
 
@@ -82,13 +83,14 @@ def analyzed(*, present: bool) -> Callable[[], object]:
 def defaults(*, without: str = "") -> Callable[[], object]:
     def program() -> None:
         aws.s3.Bucket("bucket")
-        for name, make in {
+        made: dict[str, Callable[[], object]] = {
             "metadata": lambda: aws.ec2.InstanceMetadataDefaults("metadata", http_tokens="required"),
             "serial": lambda: aws.ec2.SerialConsoleAccess("serial", enabled=False),
             "encryption": lambda: aws.ebs.EncryptionByDefault("encryption", enabled=True),
             "key": lambda: aws.ebs.DefaultKmsKey("key", key_arn="arn:aws:kms:x"),
             "snapshots": lambda: aws.ebs.SnapshotBlockPublicAccess("snapshots", state="block-all-sharing"),
-        }.items():
+        }
+        for name, make in made.items():
             if name != without:
                 make()
 
@@ -242,7 +244,7 @@ def selected(category: str) -> Callable[[], object]:
 def expiring(days: int) -> Callable[[], object]:
     def program() -> None:
         bucket = aws.s3.Bucket("bucket", tags={"data-domain": "logs"})
-        rule = {"id": "r", "status": "Enabled", "expiration": {"days": days}}
+        rule: Any = {"id": "r", "status": "Enabled", "expiration": {"days": days}}
         aws.s3.BucketLifecycleConfiguration("lifecycle", bucket=bucket.id, rules=[rule])
 
     return program

@@ -32,7 +32,7 @@ def stream(**more: Any) -> Callable[[], object]:
     )
 
 
-def table(encryption: dict[str, Any]) -> Callable[[], object]:
+def table(encryption: Any) -> Callable[[], object]:
     return lambda: aws.dynamodb.Table(
         "table",
         hash_key="id",

@@ -31,10 +31,9 @@ def bucket(
         if statements:
             aws.s3.BucketPolicy("policy", bucket=made.id, policy=json.dumps({"Statement": list(statements)}))
         if encrypted:
-            rule = {"sse_algorithm": "aws:kms", "kms_master_key_id": "arn:aws:kms:x"}
-            aws.s3.BucketServerSideEncryptionConfiguration(
-                "encryption", bucket=made.id, rules=[{"apply_server_side_encryption_by_default": rule}]
-            )
+            key = {"sse_algorithm": "aws:kms", "kms_master_key_id": "arn:aws:kms:x"}
+            encryption: Any = {"apply_server_side_encryption_by_default": key}
+            aws.s3.BucketServerSideEncryptionConfiguration("encryption", bucket=made.id, rules=[encryption])
 
     return program
 
@@ -293,7 +292,7 @@ def chosen(tags: dict[str, str]) -> Callable[[], object]:
 
 
 def lifecycle(**more: Any) -> Callable[[], object]:
-    rule = {
+    rule: Any = {
         "id": "r",
         "status": "Enabled",
         "abort_incomplete_multipart_upload": {"days_after_initiation": 7},

@@ -47,7 +47,7 @@ ANSWERS = {**EVERYTHING, "from_port": 1024, "to_port": 65535, "protocol": "tcp",
 NO_DESKTOP = {**EVERYTHING, "action": "deny", "from_port": 3389, "to_port": 3389, "protocol": "tcp"}
 
 
-def acl(*entries: dict[str, Any]) -> Callable[[], object]:
+def acl(*entries: Any) -> Callable[[], object]:
     return lambda: aws.ec2.NetworkAcl("acl", vpc_id="vpc-1", ingress=list(entries))
 
 
