@@ -50,8 +50,12 @@ class ServiceLogs:
     @property
     def by_service(self) -> dict[str, pulumi.Input[str]]:
         """Names of the log groups, by the names of the services."""
-        names = {"data-api": self.data_api, "gateway": self.gateway and self.gateway.group_name}
-        return {service: name for service, name in names.items() if name is not None}
+        names: dict[str, pulumi.Input[str]] = {}
+        if self.data_api is not None:
+            names["data-api"] = self.data_api
+        if self.gateway is not None:
+            names["gateway"] = self.gateway.group_name
+        return names
 
 
 def services_of(

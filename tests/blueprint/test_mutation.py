@@ -91,11 +91,12 @@ def edited(graph: Graph, edit: Edit) -> Graph:
 def rooted(findings: frozenset[Finding], graph: Graph) -> set[Finding]:
     """Name the stack as a whole by its URN, as the workbench does."""
     root = Scene(graph).root.urn
-    return {replace(f, urn=f.urn or root, **_plain(f)) for f in findings}
-
-
-def _plain(finding: Finding) -> dict[str, bool]:
-    return {"mandatory": False} if isinstance(finding, Violation) else {}
+    return {
+        replace(f, urn=f.urn or root, mandatory=False)
+        if isinstance(f, Violation)
+        else replace(f, urn=f.urn or root)
+        for f in findings
+    }
 
 
 def test_what_an_edit_changes_is_what_a_full_run_of_the_pack_would_say(

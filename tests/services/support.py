@@ -23,7 +23,7 @@ from services.shared.local import free_port
 T = TypeVar("T")
 
 
-def until(true: Callable[[], bool], *, seconds: float = 30) -> None:
+def until(true: Callable[[], bool], *, seconds: float = 90) -> None:
     """Wait for something that must come."""
     end = time.monotonic() + seconds
     while not true():
