@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from controls.aud import ALARM, EVENT_RULE, EVENT_TARGET, METRIC_FILTER, SUBSCRIPTION, TOPIC, TRAIL
 from machinery.buckets import BUCKET
-from machinery.buckets import BUCKET
 from machinery.control import HIGH, LOW, MEDIUM, Catalogue, References
 from machinery.documents import Statement, statements
 from machinery.stack import Stack
