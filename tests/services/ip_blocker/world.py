@@ -6,6 +6,7 @@ import base64
 import gzip
 import ipaddress
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -55,6 +56,14 @@ class World:
             AttributeDefinitions=[{"AttributeName": "address", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
+        update, one_at_a_time = self.table.update_item, threading.Lock()
+
+        def atomic(**arguments: Any) -> Any:
+            # DynamoDB's updates are atomic; two threads in the emulator can both start from the same item.
+            with one_at_a_time:
+                return update(**arguments)
+
+        self.table.update_item = atomic
         ids = {}
         for family, version in (("IPV4", "IPV4"), ("IPV6", "IPV6")):
             made = self.waf.create_ip_set(
