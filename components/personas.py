@@ -244,6 +244,7 @@ def _auditor(at: Surroundings) -> list[Statement]:
             # How a bucket is set, never what is in it.
             sid="ReadHowBucketsAreSet",
             actions=[
+                "s3:GetBucketLocation",
                 "s3:GetBucketLogging",
                 "s3:GetBucketObjectLockConfiguration",
                 "s3:GetBucketPolicy",
@@ -265,6 +266,7 @@ def _auditor(at: Surroundings) -> list[Statement]:
                 "backup:ListRestoreJobs",
                 "cloudtrail:DescribeTrails",
                 "cloudtrail:GetTrailStatus",
+                "cloudtrail:ListPublicKeys",
                 "cloudtrail:LookupEvents",
                 "config:DescribeConfigurationRecorderStatus",
                 "config:GetResourceConfigHistory",
@@ -361,6 +363,15 @@ def _break_glass(at: Surroundings) -> list[Statement]:
             sid="NeverRetagKeys",
             effect="Deny",
             actions=["kms:TagResource", "kms:UntagResource"],
+            resources=["*"],
+        ),
+        Statement(
+            sid="FindWhatToStop",
+            actions=[
+                "autoscaling:DescribeAutoScalingGroups",
+                "ec2:DescribeInstances",
+                "ec2:DescribeVolumes",
+            ],
             resources=["*"],
         ),
         Statement(
