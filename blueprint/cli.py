@@ -1,4 +1,4 @@
-"""The command line: ``blueprint preview``, ``check``, ``controls``, ``roles``, ``manifests``, ``rehearse`` and ``train``."""
+"""The command line: ``blueprint preview``, ``check``, ``rehearse``, ``report`` and the others that ``--help`` lists."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from blueprint.audit_report import command
 from blueprint.errors import BadInput, BlueprintError
 
 _EXIT_CODES = """
@@ -38,6 +39,7 @@ examples:
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
+  blueprint report prod --out report.html    one page for an auditor, which loads nothing
   blueprint train                            a model's whole way on this machine: rows, training, red team, answer
 """
 
@@ -218,6 +220,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     rehearse.add_argument("--port", type=_port, help="loopback port of the emulator; a free one if not given")
     rehearse.set_defaults(run=_rehearse)
+
+    command.add_to(commands, [any_command])
 
     train = commands.add_parser(
         "train",
