@@ -85,7 +85,15 @@ _SHAPES: dict[str, _Shape] = {
         "vpce",
         "vpc-endpoint",
         prefixListId="pl-{hex8}",
-        dnsEntries=[{"dnsName": "*.{id}-{hex8}.s3.{region}.vpce.amazonaws.com"}],
+        dnsEntries=[
+            {"dnsName": "*.{id}-{hex8}.s3.{region}.vpce.amazonaws.com", "hostedZoneId": "Z{HEX13}"},
+        ],
+    ),
+    "aws:ec2/vpcEndpointService:VpcEndpointService": _ec2(
+        "vpce-svc",
+        "vpc-endpoint-service",
+        serviceName="com.amazonaws.vpce.{region}.{id}",
+        serviceType="Interface",
     ),
     "aws:ec2/flowLog:FlowLog": _ec2("fl", "vpc-flow-log"),
     "aws:ec2/launchTemplate:LaunchTemplate": _ec2(
@@ -188,6 +196,12 @@ _SHAPES: dict[str, _Shape] = {
         ],
     ),
     "aws:acm/certificateValidation:CertificateValidation": _beside("certificateArn"),
+    "aws:route53/zone:Zone": _Shape(
+        id="Z{HEX13}",
+        arn="arn:{partition}:route53:::hostedzone/{id}",
+        physical="name",
+        more={"zoneId": "{id}"},
+    ),
     "aws:route53/record:Record": _Shape(
         id="{in.zoneId}_{in.name}_{in.type}", more={"fqdn": "{in.name}"}, physical=""
     ),

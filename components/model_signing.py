@@ -27,6 +27,7 @@ class ModelSigningKey(pulumi.ComponentResource):
         cluster_name: pulumi.Input[str],
         namespace: str,
         service_account: str,
+        others: Sequence[tuple[str, str]] = (),
         about: str,
         administrator_arns: Sequence[pulumi.Input[str]],
         deletion_window_days: int,
@@ -41,6 +42,7 @@ class ModelSigningKey(pulumi.ComponentResource):
             cluster_name: The cluster of the signer.
             namespace: Its namespace.
             service_account: Its service account.
+            others: More signers of the same meaning, each a namespace and a service account.
             about: What its signature means.
             administrator_arns: Who administers the key, and cannot sign.
             deletion_window_days: 7 to 30.
@@ -77,21 +79,9 @@ class ModelSigningKey(pulumi.ComponentResource):
                 principals={"AWS": [root]},
                 resources=["*"],
             ),
-            Statement(
-                # Not delegated to IAM: no role, whatever its policy says, signs but in these pods. EKS puts the
-                # tags on each session (Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags").
-                sid="OnlyThesePodsSign",
-                actions=["kms:Sign"],
-                principals="*",
-                resources=["*"],
-                conditions={
-                    "StringEquals": {
-                        "kms:CallerAccount": account_id,
-                        "aws:PrincipalTag/eks-cluster-name": cluster_name,
-                        "aws:PrincipalTag/kubernetes-namespace": namespace,
-                        "aws:PrincipalTag/kubernetes-service-account": service_account,
-                    }
-                },
+            *(
+                _signer(account_id, cluster_name, *pods, sid=f"OnlyThesePodsSign{index or ''}")
+                for index, pods in enumerate([(namespace, service_account), *others])
             ),
         ]
         key = aws.kms.Key(
@@ -112,3 +102,31 @@ class ModelSigningKey(pulumi.ComponentResource):
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})
+
+
+def _signer(
+    account_id: str,
+    cluster_name: pulumi.Input[str],
+    namespace: str,
+    service_account: str,
+    *,
+    sid: str,
+) -> Statement:
+    """Return who signs. It is not delegated to IAM: no role, whatever its policy says, signs but in these pods.
+
+    EKS puts the tags on each session (Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags").
+    """
+    return Statement(
+        sid=sid,
+        actions=["kms:Sign"],
+        principals="*",
+        resources=["*"],
+        conditions={
+            "StringEquals": {
+                "kms:CallerAccount": account_id,
+                "aws:PrincipalTag/eks-cluster-name": cluster_name,
+                "aws:PrincipalTag/kubernetes-namespace": namespace,
+                "aws:PrincipalTag/kubernetes-service-account": service_account,
+            }
+        },
+    )

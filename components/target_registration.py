@@ -1,4 +1,4 @@
-"""Registers pods behind a load balancer: AWS's controller, kept to one namespace and one target group.
+"""Registers pods behind load balancers: AWS's controller, kept to the target groups that it is told.
 
 It makes nothing in AWS. Load balancers, listeners and rules are the program's own, so that the policies see them;
 of the controller's many rights only those remain that put a pod's address into the target group and take it out.
@@ -6,7 +6,7 @@ of the controller's many rights only those remain that put a pod's address into 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release
@@ -47,8 +47,7 @@ class TargetRegistration(pulumi.ComponentResource):
         registry_host: str,
         repository_prefix: str,
         image: Image,
-        namespace: str,
-        target_group_arn: pulumi.Input[str],
+        target_group_arns: Mapping[str, pulumi.Input[str]],
         permissions_boundary_arn: pulumi.Input[str],
         needs: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
@@ -63,13 +62,20 @@ class TargetRegistration(pulumi.ComponentResource):
             registry_host: Host of the platform's registry.
             repository_prefix: Where ``MIRRORED`` is below it.
             image: The mirrored controller.
-            namespace: The only one whose pods it registers.
-            target_group_arn: The only target group that it changes.
+            target_group_arns: The only target groups that it changes, each by the namespace whose pods it registers there.
+                Of one namespace it looks at no other; of several it looks at all, for it knows one or all.
             permissions_boundary_arn: Boundary of its role.
             needs: What must be there before its pods.
             opts: Options of the component, with the providers of AWS and of the cluster.
+
+        Raises:
+            ValueError: there is no target group.
         """
         super().__init__("secureml:target_registration:TargetRegistration", name, None, opts)
+        if not target_group_arns:
+            raise ValueError(
+                "target_group_arns is empty; without a target group nothing is registered anywhere"
+            )
         identity = PodIdentity(
             f"{name}-identity",
             cluster_name=cluster_name,
@@ -77,7 +83,7 @@ class TargetRegistration(pulumi.ComponentResource):
             service_account=_NAME,
             about="Registers the gateway's pods behind the load balancer",
             permissions_boundary_arn=permissions_boundary_arn,
-            statements=_rights(target_group_arn),
+            statements=_rights(target_group_arns.values()),
             opts=pulumi.ResourceOptions(parent=self),
         )
         values: Fields = {
@@ -86,7 +92,7 @@ class TargetRegistration(pulumi.ComponentResource):
             "clusterName": cluster_name,
             "region": region,
             "vpcId": vpc_id,
-            "watchNamespace": namespace,
+            **({"watchNamespace": next(iter(target_group_arns))} if len(target_group_arns) == 1 else {}),
             "serviceAccount": {"name": _NAME},
             "image": {"repository": image.repository_url, "tag": f"{_TAG}@{image.digest}"},
             "resources": {
@@ -119,12 +125,12 @@ class TargetRegistration(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _rights(target_group_arn: pulumi.Input[str]) -> list[Statement]:
+def _rights(target_group_arns: Iterable[pulumi.Input[str]]) -> list[Statement]:
     return [
         Statement(
-            sid="RegisterInOneGroup",
+            sid="RegisterInTheseGroups",
             actions=["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
-            resources=[target_group_arn],
+            resources=list(target_group_arns),
         ),
         Statement(
             # These have no resource (Service Authorization Reference, "Elastic Load Balancing V2" and "Amazon EC2").

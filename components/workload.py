@@ -1,12 +1,12 @@
-"""A hardened workload: a service that stays, or a job that ends; everything of ours that runs is one of the two."""
+"""A hardened workload: a service that stays, one that there may be once only, or a job that ends; all of ours is one of these."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.apps.v1 import Deployment, StatefulSet
 from pulumi_kubernetes.batch.v1 import CronJob
 from pulumi_kubernetes.core.v1 import Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
@@ -109,18 +109,100 @@ class ServiceWorkload(pulumi.ComponentResource):
         PodDisruptionBudget(
             f"{name}-budget", metadata=surroundings.metadata(), spec=budget, opts=surroundings.under
         )
-        service: Fields = {
-            "type": "ClusterIP",
-            "selector": labels,
-            "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
-        }
         Service(
             f"{name}-service",
             metadata=surroundings.metadata(),
-            spec=service,
+            spec=_service(name, {}),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
         self.register_outputs({"name": name, "namespace": namespace, "port": container.port})
+
+
+class SoleWorkload(pulumi.ComponentResource):
+    """One pod that stays, and never two of it: its state is its own, and a second would be somebody else.
+
+    A stateful set starts a pod only once the one before is known to be gone (Kubernetes, "StatefulSets", deployment and
+    scaling guarantees); a deployment would let two run for a while. It keeps nothing: what it knows ends with it.
+
+    Attributes:
+        name: Name of the app, its service account and, where it listens, its service.
+        namespace: Where it runs.
+        port: Where it is called; ``None`` where nobody may.
+    """
+
+    name: str
+    namespace: str
+    port: int | None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        namespace: str,
+        container: Container,
+        reached_by: Sequence[Peer] = (),
+        reaches: Sequence[Peer],
+        other_ports: Mapping[str, int] | None = None,
+        rights: Rights,
+        needs: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the workload.
+
+        Args:
+            name: Name of the app; also of its service account and of its service in the cluster.
+            namespace: A namespace that refuses everything by default (``components.namespaces``).
+            container: What runs.
+            reached_by: Who may call it.
+            reaches: Whom it may call, beside the name service.
+            other_ports: Where else it listens, by names of at most 15 characters: doors of other callers than the
+                container's own port. That it listens there is all that it says of its health.
+            rights: What it may do in AWS.
+            needs: What must be there before its pod is admitted: the namespace and its rules.
+            opts: Options of the component, with the cluster's provider.
+
+        Raises:
+            ValueError: it is reached and does not listen.
+        """
+        super().__init__("secureml:workload:SoleWorkload", name, None, opts)
+        if container.port is None and (reached_by or other_ports):
+            raise ValueError("reached_by or other_ports names a way in, and the container listens on no port")
+        self.name, self.namespace, self.port = name, namespace, container.port
+        surroundings = _Surroundings(self, name, namespace, rights, needs)
+        surroundings.policy(reached_by, reaches)
+        labels = {"app": name}
+        probes = _listens(container.port) if container.port is not None else None
+        spec: Fields = {
+            "replicas": 1,
+            "revisionHistoryLimit": 5,
+            "serviceName": name,
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": pod_spec(name, container, restart="Always", spread=False, probes=probes),
+            },
+        }
+        deployed = StatefulSet(
+            f"{name}-set", metadata=surroundings.metadata(), spec=spec, opts=surroundings.opts
+        )
+        if container.port is not None:
+            Service(
+                f"{name}-service",
+                metadata=surroundings.metadata(),
+                spec=_service(name, other_ports or {}),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[deployed]),
+            )
+        self.register_outputs({"name": name, "namespace": namespace})
+
+
+def _service(name: str, others: Mapping[str, int]) -> Fields:
+    """Return a name in the cluster, and nothing outside of it."""
+    ports = [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
+    ports += [
+        {"name": other, "port": port, "targetPort": port, "protocol": "TCP"} for other, port in others.items()
+    ]
+    return {"type": "ClusterIP", "selector": {"app": name}, "ports": ports}
 
 
 class JobWorkload(pulumi.ComponentResource):
@@ -260,6 +342,24 @@ class _Surroundings:
     def opts(self) -> pulumi.ResourceOptions:
         """Options of the pods' owner: after everything that guards it."""
         return pulumi.ResourceOptions(parent=self._parent, depends_on=self._ready)
+
+
+def _listens(port: int) -> Fields:
+    """Return probes that ask no more than whether somebody listens: for what has no word for strangers."""
+
+    def asked(period_seconds: int, failures: int) -> Fields:
+        return {
+            "tcpSocket": {"port": port},
+            "periodSeconds": period_seconds,
+            "timeoutSeconds": 3,
+            "failureThreshold": failures,
+        }
+
+    return {
+        "startupProbe": asked(5, 24),
+        "livenessProbe": asked(10, 3),
+        "readinessProbe": asked(5, 2),
+    }
 
 
 def _probes(probe: Probe, port: int) -> Fields:

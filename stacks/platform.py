@@ -23,12 +23,12 @@ def build(settings: Settings) -> None:
     bastion = bastion_of(base)
     database = database_of(base, data_api)
     cluster = cluster_of(base, data_api)
-    edge = edge_of(base)
-    blocker = ip_blocker_of(base, edge)
-    logs = services_of(base, cluster, data_api, database, entrance_of(base, edge))
-    if logs.gateway:
+    edge = edge_of(base, settings.edge) if settings.edge else None
+    blocker = ip_blocker_of(base, edge, settings.edge) if edge and settings.edge else None
+    logs = services_of(base, cluster, data_api, database, entrance_of(base, edge) if edge else None)
+    if blocker and logs.gateway:
         blocker.hear("suspected", logs.gateway, SUSPICION)
-    audit = audit_of(base, refused=edge.web_acl.log_group_name, asked=logs.by_service)
+    audit = audit_of(base, refused=edge.web_acl.log_group_name if edge else None, asked=logs.by_service)
     backups_of(base, database, audit)
 
     pulumi.export("audit_workgroup", audit.room.workgroup)
@@ -39,7 +39,8 @@ def build(settings: Settings) -> None:
     pulumi.export("database_master_secret_arn", database.master_secret_arn)
     pulumi.export("image_signing_key_arn", cluster.signing_key_arn)
     pulumi.export("registry_host", cluster.registry_host)
-    pulumi.export("edge_url", edge.url)
-    pulumi.export("edge_target_group_arn", edge.target_group_arn)
+    if edge:
+        pulumi.export("edge_url", edge.url)
+        pulumi.export("edge_target_group_arn", edge.target_group_arn)
     pulumi.export("trail_arn", audit.trail.arn)
     pulumi.export("vpc_id", base.network.vpc_id)

@@ -14,12 +14,14 @@ from pydantic import Field, model_validator
 
 from stacks.fields import AccountId, Email, wrong
 from stacks.profiles import PROD_KEY_DELETION_DAYS, PROD_ZONES, PROFILES, Profile
+from stacks.residency import region_problem
 from stacks.sections.access import Bastion, Identity, Keys
 from stacks.sections.audit import Audit
 from stacks.sections.backup import Backup
 from stacks.sections.cluster import Cluster, Training
 from stacks.sections.data import Database
 from stacks.sections.edge import Edge
+from stacks.sections.federation import Federation
 from stacks.sections.logs import Alerts, Retention
 from stacks.sections.network import Network
 from stacks.sections.residency import Residency
@@ -46,7 +48,8 @@ class Settings(Section):
     identity: Identity
     database: Database
     cluster: Cluster
-    edge: Edge
+    edge: Edge | None = None
+    """The public entrance. A silo needs none: its data-access API and its node are called from inside alone."""
     retention: Retention
     alerts: Alerts
     audit: Audit
@@ -54,6 +57,7 @@ class Settings(Section):
     keys: Keys = Field(default_factory=Keys)
     training: Training = Field(default_factory=Training)
     services: Services = Field(default_factory=Services)
+    federation: Federation = Field(default_factory=Federation)
 
     @property
     def floors(self) -> Profile:
@@ -131,7 +135,36 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _federations_fit_the_stack(self) -> Settings:
+        coordinates, joins = self.federation.coordinates, self.federation.joins
+        for name, what in (("coordinates", coordinates), ("joins", joins)):
+            if what and not self.services.data_api:
+                raise wrong(
+                    f"federation.{name}", "learns from what the data-access API gives; add services.data_api"
+                )
+        if coordinates and not self.services.redteam:
+            raise wrong(
+                "federation.coordinates",
+                "makes candidates, and nobody judges them; add services.redteam, and the trainer whose key they share",
+            )
+        if coordinates and not self.services.load_balancer_controller:
+            raise wrong(
+                "services.load_balancer_controller",
+                "is missing, and nothing registers the federation's server; mirror it and write its digest",
+            )
+        for index, silo in enumerate(coordinates.silos if coordinates else ()):
+            if problem := region_problem(self.residency.jurisdiction, silo.region):
+                raise wrong(f"federation.coordinates.silos[{index}].region", problem)
+        if joins and (problem := region_problem(self.residency.jurisdiction, joins.service_region)):
+            raise wrong("federation.joins.service_name", problem)
+        return self
+
+    @model_validator(mode="after")
     def _edge_fits_the_stack(self) -> Settings:
+        if self.edge is None:
+            if self.services.gateway or not self.federation.joins:
+                raise wrong("edge", "is missing; write it (a silo without a gateway alone needs none)")
+            return self
         home = f":{self.residency.home_region}:"
         if self.edge.certificate_arn and home not in self.edge.certificate_arn:
             raise wrong("edge.certificate_arn", f"is not in the home region {self.residency.home_region}")

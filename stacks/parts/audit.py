@@ -36,13 +36,13 @@ class Audit:
 
 
 def audit_of(
-    base: Foundation, *, refused: pulumi.Input[str], asked: Mapping[str, pulumi.Input[str]]
+    base: Foundation, *, refused: pulumi.Input[str] | None, asked: Mapping[str, pulumi.Input[str]]
 ) -> Audit:
     """Build everything that records and watches, in both regions.
 
     Args:
         base: The foundation.
-        refused: Log group of the web ACL.
+        refused: Log group of the web ACL, where there is a public entrance.
         asked: Log groups of what services were asked, by the services' names.
     """
     findings = _findings_topic(base, "findings", at_home=True)
@@ -65,7 +65,8 @@ def audit_of(
     recorder = _recorders(base)
     _detectors(base, findings)
     archive = _archive(base)
-    archive.take("waf", refused, name="waf")
+    if refused is not None:
+        archive.take("waf", refused, name="waf")
     for service, log_group in asked.items():
         archive.take("service", log_group, name=service)
     return Audit(trail=trail, recorder=recorder, room=_room(base))

@@ -12,6 +12,7 @@ from components.ip_blocker import IpBlocker, Log, Sentence, Source
 from components.serving import Entrance
 from components.waf_rules import Limits
 from stacks.parts.foundation import Foundation
+from stacks.sections.edge import Edge as EdgeSettings
 
 TARGET_PORT = 8443
 """Where the gateway's pods speak TLS."""
@@ -19,9 +20,8 @@ TARGET_PORT = 8443
 HEALTH_CHECK_PATH = "/ready"
 
 
-def edge_of(base: Foundation) -> Edge:
+def edge_of(base: Foundation, edge: EdgeSettings) -> Edge:
     """Build the load balancer and its web ACL."""
-    edge = base.settings.edge
     return Edge(
         "edge",
         public_name=PublicName(
@@ -61,7 +61,7 @@ SENTENCE = Sentence(refusals=20, window_minutes=5, block_minutes=60, longest_blo
 """A browser that misbehaves is refused a few times in five minutes; the second hour is two, the longest is a week."""
 
 
-def ip_blocker_of(base: Foundation, edge: Edge) -> IpBlocker:
+def ip_blocker_of(base: Foundation, edge: Edge, asked: EdgeSettings) -> IpBlocker:
     """Build what blocks who keeps being refused; nobody of ours can be, nor who may use the bastion."""
     settings = base.settings
     return IpBlocker(
@@ -70,8 +70,8 @@ def ip_blocker_of(base: Foundation, edge: Edge) -> IpBlocker:
         block_sets=edge.web_acl.block_sets,
         log=Log(group_name=edge.web_acl.log_group_name, group_arn=edge.web_acl.log_group_arn),
         never_blocked_cidrs=[
-            *settings.edge.own_cidrs,
-            *settings.edge.monitor_cidrs,
+            *asked.own_cidrs,
+            *asked.monitor_cidrs,
             *settings.bastion.allowed_cidrs,
         ],
         sentence=SENTENCE,

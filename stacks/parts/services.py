@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ from components.cluster_limits import api_server_address, service_range
 from components.cluster_roles import Duties, Duty
 from components.data_api import AuditLog, DataApiBoundary, DataApiService, DatabaseAccess
 from components.database import Database
+from components.federation import Doorway, Outcome, Surroundings
 from components.ip_blocker import Log
 from components.ml_jobs import Models, Place, RedTeam, Run, Trainer
 from components.model_signing import ModelSigningKey
@@ -27,9 +28,11 @@ from components.serving import Endpoints, Entrance, Gateway, QueryLog, Vouchers
 from components.signatures import SignedImages
 from components.target_registration import TargetRegistration
 from components.token_issuer import Issuer
+from stacks.parts import federation
 from stacks.parts.cluster import DATA_API_PORT, ClusterHandles
 from stacks.parts.foundation import Foundation
-from stacks.sections.services import Job, Service, Signatures
+from stacks.sections.federation import Coordinates, Joins
+from stacks.sections.services import Job, Service, Services, Signatures
 from stacks.sections.services import Trainer as TrainerSettings
 
 GATEWAY_PORT = 8443
@@ -63,7 +66,7 @@ def services_of(
     cluster: ClusterHandles,
     data_api: DataApiBoundary,
     database: Database,
-    entrance: Entrance,
+    entrance: Entrance | None,
 ) -> ServiceLogs:
     """Build the gate and what the settings name; return where they write down what they were asked."""
     rules = AdmissionRules(base.prefix, registry_host=cluster.registry_host, opts=_inside(base, cluster))
@@ -107,6 +110,19 @@ def _inside(base: Foundation, cluster: ClusterHandles) -> pulumi.ResourceOptions
     return pulumi.ResourceOptions(providers=[base.regions.home, cluster.kubernetes])
 
 
+_SERVING = "serving"
+
+_RESTARTS: Mapping[Persona, Duty] = {"operator": "restarts"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A namespace whose pods are registered in a target group."""
+
+    namespace: ClosedNamespace
+    target_group_arn: pulumi.Input[str]
+
+
 class _Services:
     def __init__(self, base: Foundation, cluster: ClusterHandles, gate: list[pulumi.Resource]) -> None:
         self._base, self._cluster, self._gate = base, cluster, gate
@@ -118,11 +134,13 @@ class _Services:
             key_arn=base.keys.models_arn,
         )
 
-    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance) -> ServiceLogs:
+    def build(self, data_api: DataApiBoundary, database: Database, entrance: Entrance | None) -> ServiceLogs:
         asked = self._base.settings.services
         if not asked.data_api:
             return ServiceLogs()
         audit = self._data_api(asked.data_api, data_api, database).log_group_name
+        if joins := self._base.settings.federation.joins:
+            self._silo(joins)
         if not asked.trainer:
             return ServiceLogs(data_api=audit)
         s3 = self._endpoint("s3")
@@ -130,15 +148,91 @@ class _Services:
         if not asked.redteam:
             return ServiceLogs(data_api=audit)
         verdict_key = self._redteam(asked.redteam, s3, trainer_key)
-        if not asked.gateway:
+        opened = self._opened(asked, entrance)
+        if not opened:
+            return ServiceLogs(data_api=audit)
+        registration = self._registration(opened)
+        if coordinates := self._base.settings.federation.coordinates:
+            self._federation(coordinates, opened[federation.SERVER], registration, s3, trainer_key)
+        if not (asked.gateway and entrance):
             return ServiceLogs(data_api=audit)
         vouchers = Vouchers(trainer_key_arn=trainer_key.arn, verdict_key_arn=verdict_key.arn)
-        gateway = self._gateway(asked.gateway, vouchers, s3, entrance)
+        gateway = self._gateway(
+            asked.gateway, opened[_SERVING].namespace, vouchers, s3, entrance, registration
+        )
         queries = Log(group_name=gateway.log_group_name, group_arn=gateway.log_group_arn)
         return ServiceLogs(data_api=audit, gateway=queries)
 
+    def _opened(self, asked: Services, entrance: Entrance | None) -> dict[str, _Opened]:
+        """Return the namespaces whose pods somebody outside reaches, by name, and through which target group."""
+        opened = {}
+        if asked.gateway and entrance:
+            namespace = self._namespace(_SERVING, _quota(asked.gateway), _RESTARTS)
+            opened[_SERVING] = _Opened(namespace=namespace, target_group_arn=entrance.target_group_arn)
+        if coordinates := self._base.settings.federation.coordinates:
+            door = federation.door_of(self._base, self._cluster, coordinates)
+            namespace = self._namespace(federation.SERVER, federation.server_quota(coordinates), _RESTARTS)
+            opened[federation.SERVER] = _Opened(namespace=namespace, target_group_arn=door.target_group_arn)
+        return opened
+
+    def _federation(
+        self,
+        coordinates: Coordinates,
+        opened: _Opened,
+        registration: TargetRegistration,
+        s3: PodEndpoint,
+        trainer_key: ModelSigningKey,
+    ) -> None:
+        operator = self._namespace(federation.OPERATOR, federation.OPERATOR_QUOTA, {"operator": "runs-jobs"})
+        image = coordinates.image
+        federation.federation_of(
+            coordinates,
+            server=self._surroundings(
+                opened.namespace, "superlink", image, federation.server_size(coordinates)
+            ),
+            operator=self._surroundings(operator, "federation-operator", image, federation.OPERATOR_SIZE),
+            doorway=Doorway(
+                cidrs=federation.door_cidrs(self._base),
+                target_group_arn=opened.target_group_arn,
+                registration=registration,
+            ),
+            outcome=Outcome(models=self._models, s3_url=s3.url, signing_key_arn=trainer_key.arn),
+            opts=self._opts,
+        )
+
+    def _silo(self, joins: Joins) -> None:
+        namespace = self._namespace(federation.SILO, federation.silo_quota(joins), _RESTARTS)
+        federation.silo_of(
+            self._base,
+            self._cluster,
+            joins,
+            surroundings=self._surroundings(namespace, "supernode", joins.image, federation.silo_size(joins)),
+            data_api=Pods(namespace="data-api", app="data-api", port=DATA_API_PORT),
+            opts=self._opts,
+        )
+
+    def _surroundings(self, namespace: ClosedNamespace, app: str, image: str, size: Size) -> Surroundings:
+        return Surroundings(
+            cluster_name=self._cluster.name,
+            namespace=namespace.name,
+            needs=[*self._gate, *namespace.ready],
+            image=self._image("federated", image),
+            size=size,
+            secrets=self._secrets(app),
+            aws_endpoints=self._aws(),
+            region=self._base.home_region,
+            permissions_boundary_arn=self._base.roles.boundary_arn,
+        )
+
     def _trainer(self, asked: TrainerSettings, s3: PodEndpoint) -> ModelSigningKey:
-        key = self._signing_key("candidates", "training", "trainer", "Says who made a model")
+        coordinates = self._base.settings.federation.coordinates
+        key = self._signing_key(
+            "candidates",
+            "training",
+            "trainer",
+            "Says who made a model",
+            others=[(federation.SERVER, "superlink")] if coordinates else [],
+        )
         Trainer(
             "trainer",
             place=self._place("training", "trainer", asked, s3, {"ml-engineer": "runs-jobs"}),
@@ -170,7 +264,7 @@ class _Services:
 
     def _data_api(self, asked: Service, boundary: DataApiBoundary, database: Database) -> DataApiService:
         base = self._base
-        namespace = self._namespace("data-api", _quota(asked), {"operator": "restarts"})
+        namespace = self._namespace("data-api", _quota(asked), _RESTARTS)
         return DataApiService(
             "data-api",
             cluster_name=self._cluster.name,
@@ -183,6 +277,11 @@ class _Services:
             reached_by=[
                 Pods(namespace="training", app="trainer", port=DATA_API_PORT),
                 Pods(namespace="redteam", app="redteam", port=DATA_API_PORT),
+                *(
+                    [Pods(namespace=federation.SILO, app="supernode", port=DATA_API_PORT)]
+                    if base.settings.federation.joins
+                    else []
+                ),
             ],
             database=DatabaseAccess(
                 address=database.endpoint_address,
@@ -207,9 +306,16 @@ class _Services:
             opts=self._opts,
         )
 
-    def _gateway(self, asked: Service, vouchers: Vouchers, s3: PodEndpoint, entrance: Entrance) -> Gateway:
+    def _gateway(
+        self,
+        asked: Service,
+        namespace: ClosedNamespace,
+        vouchers: Vouchers,
+        s3: PodEndpoint,
+        entrance: Entrance,
+        registration: TargetRegistration,
+    ) -> Gateway:
         base = self._base
-        namespace = self._namespace("serving", _quota(asked), {"operator": "restarts"})
         return Gateway(
             "gateway",
             cluster_name=self._cluster.name,
@@ -227,7 +333,7 @@ class _Services:
                 usual=self._aws(), s3_url=s3.url, dynamodb_url=self._endpoint("dynamodb").url
             ),
             entrance=entrance,
-            registration=self._registration(namespace, entrance),
+            registration=registration,
             node_security_group_id=self._cluster.node_security_group_id,
             log=QueryLog(
                 name=f"/{base.prefix}/gateway/queries",
@@ -241,7 +347,7 @@ class _Services:
             opts=self._opts,
         )
 
-    def _registration(self, namespace: ClosedNamespace, entrance: Entrance) -> TargetRegistration:
+    def _registration(self, opened: Mapping[str, _Opened]) -> TargetRegistration:
         base = self._base
         digest = base.settings.services.load_balancer_controller
         return TargetRegistration(
@@ -252,10 +358,9 @@ class _Services:
             registry_host=self._cluster.registry_host,
             repository_prefix=base.prefix,
             image=self._image("mirror/aws-load-balancer-controller", digest or ""),
-            namespace=namespace.name,
-            target_group_arn=entrance.target_group_arn,
+            target_group_arns={name: each.target_group_arn for name, each in opened.items()},
             permissions_boundary_arn=base.roles.boundary_arn,
-            needs=[*self._gate, *namespace.ready],
+            needs=[*self._gate, *(one for each in opened.values() for one in each.namespace.ready)],
             opts=self._opts,
         )
 
@@ -314,13 +419,22 @@ class _Services:
         Duties(f"{name}-duties", namespace=name, duties=duties, needs=made.ready, opts=self._opts)
         return made
 
-    def _signing_key(self, what: str, namespace: str, service_account: str, about: str) -> ModelSigningKey:
+    def _signing_key(
+        self,
+        what: str,
+        namespace: str,
+        service_account: str,
+        about: str,
+        *,
+        others: Sequence[tuple[str, str]] = (),
+    ) -> ModelSigningKey:
         base = self._base
         return ModelSigningKey(
             f"{base.prefix}-{what}-signing",
             cluster_name=self._cluster.name,
             namespace=namespace,
             service_account=service_account,
+            others=others,
             about=about,
             administrator_arns=[base.roles.role_arns["operator"], base.roles.role_arns["break-glass"]],
             deletion_window_days=base.settings.keys.deletion_window_days,

@@ -27,7 +27,7 @@ def refused(root: Path, text: str | bytes) -> str:
 
 
 def test_the_shipped_environments_are_found() -> None:
-    assert environments() == ["dev", "prod", "staging"]
+    assert environments() == ["dev", "federation", "prod", "silo", "staging"]
 
 
 def test_structured_values_are_json_text_as_the_engine_hands_them_over(root: Path) -> None:
