@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from blueprint.audit_report import command
+from blueprint.cost import command as cost
 from blueprint.errors import BadInput, BlueprintError
 
 _EXIT_CODES = """
@@ -34,6 +35,7 @@ examples:
   blueprint controls --framework hipaa       what must hold, and what asks for it
   blueprint roles prod                       who may do what, on what, under which conditions
   blueprint roles prod --against prod-roles.json  what a change lets them do beyond that
+  blueprint cost prod                        what prod costs a month when nobody uses it
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint mutate                           make insecure edits of all environments: which go unseen?
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
@@ -222,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.set_defaults(run=_rehearse)
 
     command.add_to(commands, [any_command])
+    cost.add_to(commands, [common])
 
     train = commands.add_parser(
         "train",
