@@ -24,10 +24,11 @@ def add_to(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         "written whether or not the environment keeps its promises; status 1 says that it does not.",
     )
     report.add_argument("environment", metavar="ENV", help="dev, staging, prod")
-    report.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page: report.html")
+    report.add_argument("--out", metavar="FILE", type=Path, help="write the page: report.html")
     report.add_argument(
-        "--json", metavar="FILE", type=Path, help="write the same as OSCAL assessment results, too"
+        "--json", metavar="FILE", type=Path, help="write the same as OSCAL assessment results"
     )
+    report.add_argument("--picture", metavar="FILE", type=Path, help="write the architecture alone, as SVG")
     report.add_argument(
         "--rehearsal", metavar="FILE", type=Path, help="put in what blueprint rehearse --format json wrote"
     )
@@ -49,16 +50,19 @@ def add_to(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace, errors: Console) -> int:
-    """Write the page, and the other file where one is asked for."""
+    """Write the files that are asked for."""
     from blueprint import controls, deployment, program
     from blueprint.audit_report import facts, oscal, rehearsed
-    from blueprint.audit_report.page import page
+    from blueprint.audit_report.page import page, picture
     from blueprint.environments import environments
     from blueprint.graph import canonical_json
     from blueprint.pack import RunningPack
 
     day = options.date or _today()
-    for path in (options.out, options.json):
+    wanted = [path for path in (options.out, options.json, options.picture) if path]
+    if not wanted:
+        raise BadInput("report: no file is asked for; write --out report.html")
+    for path in wanted:
         _can_be_written(path)
     tried = rehearsed.read(options.rehearsal, options.environment) if options.rehearsal else None
     with errors.status(f"Reading {options.environment}"):
@@ -82,12 +86,15 @@ def run(options: argparse.Namespace, errors: Console) -> int:
         source=f"an export, {options.exported.name}" if options.exported else "the program at this commit",
         rehearsed=tried,
     )
-    _write(options.out, page(found))
+    if options.out:
+        _write(options.out, page(found))
+    if options.picture:
+        _write(options.picture, picture(found))
     if options.json:
         _write(options.json, canonical_json(oscal.assessment_results(found)) + "\n")
     style = "green" if verdict.passed else "bold red"
     Console(highlight=False).print(
-        f"{options.out}: {found.sentence}", style=style, markup=False, soft_wrap=True
+        f"{wanted[0]}: {found.sentence}", style=style, markup=False, soft_wrap=True
     )
     return 0 if verdict.passed else 1
 
@@ -110,9 +117,9 @@ def _today() -> date:
         raise BadInput("SOURCE_DATE_EPOCH: write whole seconds since 1970, or unset it") from None
 
 
-def _can_be_written(path: Path | None) -> None:
+def _can_be_written(path: Path) -> None:
     """Say at once what would only fail at the end."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+    if path.is_dir() or not path.parent.is_dir():
         why = "is a folder" if path.is_dir() else f"is in no folder: {path.parent} is not there"
         raise BadInput(f"{path}: {why}; name a file")
 

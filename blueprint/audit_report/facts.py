@@ -32,7 +32,6 @@ from blueprint.graph import Graph
 from blueprint.roles import Role
 from blueprint.verdict import SEVERITIES, Verdict
 
-
 _OPEN: tuple[State, ...] = ("waived", "undecided")
 
 
@@ -55,6 +54,8 @@ class Facts:
     commit: str
     source: str
     """Where the resources are from: the program, or an export."""
+    prefix: str
+    """What the name of every resource begins with."""
     verdict: Verdict
     declared: Mapping[str, str]
     accounts: tuple[str, ...]
@@ -80,20 +81,20 @@ class Facts:
     @property
     def sentence(self) -> str:
         """Return the verdict in one sentence."""
-        judged = f"{self.verdict.resource_count} resources judged against {len(self.controls)} controls"
+        resources, controls = self.verdict.resource_count, len(self.controls)
         if not self.violated:
             beside = ", ".join(
                 f"{self.states[state]} {'is' if self.states[state] == 1 else 'are'} {state}"
                 for state in _OPEN
                 if self.states[state]
             )
+            judged = f"{resources} resources judged against {controls} controls"
             return f"No control is violated{f', {beside}' if beside else ''}: {judged}."
-        where = len({each.urn for each in self.verdict.violations})
-        count = len(self.violated)
-        said = f"{count} control{'s do' if count > 1 else ' does'} not hold, on {where} resource{'s' * (where > 1)}"
+        count, where = len(self.violated), len({each.urn for each in self.verdict.violations})
+        said = f"{count} of {controls} controls {'is' if count == 1 else 'are'} violated, on {where} of {resources} resources"
         if self.verdict.passed:
-            return f"Nothing mandatory is violated, but {said}: {judged}."
-        return f"This environment must not be deployed: {said}. {judged[0].upper()}{judged[1:]}."
+            return f"Nothing mandatory is violated, but advice is: {said}."
+        return f"This environment must not be deployed: {said}."
 
     @property
     def states(self) -> Mapping[State, int]:
@@ -122,6 +123,7 @@ def gathered(
         day=day,
         commit=commit,
         source=source,
+        prefix=reader.prefix,
         verdict=verdict,
         declared=reader.declared,
         accounts=reader.accounts,

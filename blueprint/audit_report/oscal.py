@@ -84,7 +84,9 @@ def _prop(name: str, value: str) -> JsonObject:
 
 
 def _findings(each: Assessed) -> Iterator[Violation | Waived | Undecided]:
-    yield from (*each.violations, *each.waived, *each.undecided)
+    yield from each.violations
+    yield from each.waived
+    yield from each.undecided
 
 
 def _identity(finding: Violation | Waived | Undecided) -> str:

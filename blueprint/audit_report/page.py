@@ -27,6 +27,7 @@ def page(facts: Facts) -> str:
         loader=jinja2.FileSystemLoader(FOLDER),
     )
     environment.filters["resource"] = resource_name
+    environment.filters["short"] = lambda name: name.removeprefix(facts.prefix) or name
     environment.filters["days_after"] = _days_after
     style = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "picture.css"))
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
@@ -42,6 +43,11 @@ def page(facts: Facts) -> str:
         script=script,
         policy=_policy(style, script),
     )
+
+
+def picture(facts: Facts) -> str:
+    """Return the picture of the architecture as a file of its own."""
+    return svg(architecture(facts.stack, facts.regions, facts.network, facts.services), alone=True)
 
 
 def _policy(style: str, script: str) -> str:

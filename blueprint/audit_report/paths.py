@@ -186,14 +186,14 @@ def _nodes(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Itera
             ports=(int(text(said.get("port")) or 5432),),
             place=place,
         )
-    if place := network.endpoints() if reader.graph.of("aws:ec2/vpcEndpoint:VpcEndpoint") else None:
-        count = len(reader.graph.of("aws:ec2/vpcEndpoint:VpcEndpoint"))
+    if count := len(reader.graph.of("aws:ec2/vpcEndpoint:VpcEndpoint")):
+        endpoints = network.endpoints()
         yield Node(
             name=ENDPOINTS,
             about=f"{count} services, own account",
-            tier=_tier_of(place.subnets, tiers),
+            tier=_tier_of(endpoints.subnets, tiers),
             ports=(443,),
-            place=place,
+            place=endpoints,
         )
 
 

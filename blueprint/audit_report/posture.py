@@ -15,11 +15,11 @@ from blueprint.verdict import Undecided, Verdict, Violation, Waived
 State = Literal["violated", "waived", "undecided", "holds", "nothing"]
 
 STATES: dict[State, tuple[str, str]] = {
-    "violated": ("✗", "does not hold"),
+    "violated": ("✗", "violated"),
     "waived": ("!", "waived"),
     "undecided": ("?", "undecided"),
-    "holds": ("✓", "holds"),
-    "nothing": ("–", "nothing of its kind"),
+    "holds": ("✓", "satisfied"),
+    "nothing": ("–", "not applicable"),
 }
 """A sign and words for each state, the worst first: a colour alone says nothing to many."""
 

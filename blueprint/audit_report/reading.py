@@ -111,17 +111,19 @@ class Reader:
         return tuple(sorted({text(account) for each in lists for account in items(each)}))
 
     @cached_property
-    def _prefix(self) -> str:
+    def prefix(self) -> str:
+        """What the logical name of every resource begins with."""
         stack = next((each.name for each in self.graph.of("pulumi:pulumi:Stack")), "")
         return f"{stack}-" if stack else ""
 
     def name(self, resource: Resource) -> str:
         """Return the logical name without what every name begins with."""
-        return self.short(resource.name)
+        # The name is what follows the type, and may hold two colons itself: an IPv6 address does.
+        return self.short(resource.urn.split("::", 3)[-1])
 
     def short(self, name: str) -> str:
         """Return a name without what every name begins with."""
-        return name.removeprefix(self._prefix) or name
+        return name.removeprefix(self.prefix) or name
 
     @cached_property
     def _keys(self) -> Mapping[str, str]:
