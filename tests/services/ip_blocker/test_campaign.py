@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-
 from tests.services.ip_blocker.world import MINUTE, World, line, world
 
 ATTACKERS, USERS, LINES = 50, 5_000, 100_000
