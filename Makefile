@@ -12,7 +12,7 @@ IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Docker
 # Those that a model passes on its way.
 CHAIN := data_api trainer redteam gateway
 
-.PHONY: preview rehearse mutate test test-platform check bench lock clean data-api gateway train bench-data-api \
+.PHONY: preview rehearse mutate test test-platform check check-platform bench lock clean data-api gateway train bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -32,13 +32,16 @@ test-platform: $(VENV)/.ready-dev ## the tests of the platform: components, stac
 $(SERVICES:%=test-%): test-%: services/%/.venv/.ready ## the tests of one service: make test-data_api
 	services/$*/.venv/bin/pytest -c services/pytest.ini --rootdir . tests/services/$*
 
-check: $(VENV)/.ready-dev $(SERVICES:%=check-%) ## style and types
+check: $(VENV)/.ready-dev  ## style and types
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check-platform $(SERVICES:%=check-%)
+
+check-platform: $(VENV)/.ready-dev ## style everywhere, and the types of the platform
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 $(SERVICES:%=check-%): check-%: services/%/.venv/.ready
-	services/$*/.venv/bin/mypy --config-file services/mypy.ini services/$* tests/services/$*
+	services/$*/.venv/bin/mypy --config-file services/mypy.ini --cache-dir .mypy_cache/$* services/$* tests/services/$*
 
 bench: $(VENV)/.ready-dev  ## stage times and growth, side by side in one run
 	$(BIN)/python tests/bench/preview.py
