@@ -3,7 +3,8 @@
 It has a door for each of its callers, on ports of their own (``services/federated/doors.py``): nodes come through the
 private link (``components.federation_door``), and each is known by its public key; the operator, who decides which
 nodes those are and what they run, comes from inside the cluster and shows a certificate of another authority. The pod's
-network policy names who may come to which door. What it knows of a run it has in memory: no update is written down.
+network policy names who may come to which door. What it knows of a run lies in the pod's own scratch, on a disk under a
+key of ours, and goes with the pod: there is no store of updates.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
@@ -71,6 +73,18 @@ class Outcome:
     """Of candidates: what judges them has another."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What the operator starts."""
+
+    terms: Mapping[str, Any]
+    """The federation's settings, to which each silo agreed in its own."""
+    app_entity: str
+    """The name under which silos trust whose key signs the app."""
+    deadline_seconds: int
+    """After this long a run is stopped."""
+
+
 class Federation(pulumi.ComponentResource):
     """The server, and the job by which its operator starts a run."""
 
@@ -83,7 +97,7 @@ class Federation(pulumi.ComponentResource):
         doorway: Doorway,
         outcome: Outcome,
         node_keys: Mapping[str, str],
-        deadline_seconds: int,
+        runs: Runs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the server and the job.
@@ -98,7 +112,7 @@ class Federation(pulumi.ComponentResource):
             doorway: How silos come in.
             outcome: Where candidates are written, and the key that signs them.
             node_keys: Public keys of the nodes of the enrolled silos by the silos' names, in OpenSSH's form.
-            deadline_seconds: After this long a run is stopped.
+            runs: What the operator starts.
             opts: Options of the component, with the providers of AWS and of the cluster.
 
         Raises:
@@ -125,7 +139,7 @@ class Federation(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[superlink, *doorway.registration.ready]),
         )
-        _operator(server, operator, deadline_seconds, under)
+        _operator(server, operator, runs, under)
         self.register_outputs({})
 
 
@@ -182,7 +196,7 @@ def _superlink(
 
 
 def _operator(
-    server: Surroundings, operator: Surroundings, deadline_seconds: int, under: pulumi.ResourceOptions
+    server: Surroundings, operator: Surroundings, runs: Runs, under: pulumi.ResourceOptions
 ) -> None:
     JobWorkload(
         OPERATOR,
@@ -192,14 +206,16 @@ def _operator(
             size=operator.size,
             arguments=("operator",),
             environment={
+                "APP_ENTITY": runs.app_entity,
                 "APP_KEY_SECRET_ID": operator.secrets.name("app"),
                 "AWS_REGION": operator.region,
                 "OPERATOR_TLS_SECRET_ID": operator.secrets.name("tls"),
                 "SERVER_ADDRESS": f"{SUPERLINK}.{server.namespace}.svc:{CONTROL_PORT}",
                 "SERVER_CA_SECRET_ID": operator.secrets.name("server-ca"),
+                "TERMS": json.dumps(runs.terms, sort_keys=True),
             },
         ),
-        deadline_seconds=deadline_seconds,
+        deadline_seconds=runs.deadline_seconds,
         keep_seconds=_KEEP_SECONDS,
         retries=0,
         reaches=[

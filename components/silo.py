@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -230,6 +231,19 @@ class Membership:
     """The name that the operator enrolled."""
     trusted_entities: Mapping[str, str]
     """Names to public keys (Ed25519, in OpenSSH's form) of whose signed apps the node runs."""
+    terms: Mapping[str, Any]
+    """What the silo agreed to; the node answers no run with others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What the node asks of the silo's own data-access API."""
+
+    data_api: Pods
+    dataset: str
+    purpose: str
+    columns: Sequence[str]
+    label: str
 
 
 class SiloNode(pulumi.ComponentResource):
@@ -242,7 +256,7 @@ class SiloNode(pulumi.ComponentResource):
         surroundings: Surroundings,
         membership: Membership,
         store_key_arn: pulumi.Input[str],
-        data_api: Pods,
+        reading: Reading,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the node.
@@ -254,7 +268,7 @@ class SiloNode(pulumi.ComponentResource):
                 silo's data-access API.
             membership: Whose federation it is.
             store_key_arn: Key of what it keeps (``SiloKey``).
-            data_api: The silo's own data-access API.
+            reading: What it learns from.
             opts: Options of the component, with the providers of AWS and of the cluster.
 
         Raises:
@@ -273,19 +287,24 @@ class SiloNode(pulumi.ComponentResource):
                 arguments=("silo",),
                 environment={
                     "AWS_REGION": surroundings.region,
+                    "COLUMNS": ",".join(reading.columns),
                     "DATA_API_CA_SECRET_ID": secrets.name("data-api-ca"),
                     "DATA_API_TOKEN_FILE": f"{TOKENS}/{AUDIENCE}",
-                    "DATA_API_URL": f"https://{data_api.app}.{data_api.namespace}.svc",
+                    "DATA_API_URL": f"https://{reading.data_api.app}.{reading.data_api.namespace}.svc",
+                    "DATASET": reading.dataset,
                     "FEDERATION_CA_SECRET_ID": secrets.name("federation-ca"),
                     "FEDERATION_ADDRESS": f"{membership.domain_name}:{_HTTPS}",
+                    "LABEL": reading.label,
                     "NODE_KEY_SECRET_ID": secrets.name("node-key"),
+                    "PURPOSE": reading.purpose,
                     "SILO_NAME": membership.silo,
                     "STORE_KEY_ARN": store_key_arn,
+                    "TERMS": json.dumps(membership.terms, sort_keys=True),
                     "TRUSTED_ENTITIES": json.dumps(dict(sorted(membership.trusted_entities.items()))),
                 },
                 audiences=(AUDIENCE,),
             ),
-            reaches=[data_api, surroundings.aws_endpoints],
+            reaches=[reading.data_api, surroundings.aws_endpoints],
             rights=Rights(
                 cluster_name=surroundings.cluster_name,
                 about="Learns from the silo's data for a federation; its data leave it in no form",

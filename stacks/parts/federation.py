@@ -5,12 +5,12 @@ from __future__ import annotations
 import pulumi
 
 from components.addressing import TierPlan
-from components.federation import FLEET_PORT, Doorway, Federation, Outcome, Surroundings
+from components.federation import FLEET_PORT, Doorway, Federation, Outcome, Runs, Surroundings
 from components.federation_door import FederationDoor, Ground, Silo
 from components.namespaces import Quota
 from components.pod_network import Pods
 from components.pods import Size
-from components.silo import FederationLink, Membership, SiloKey, SiloNode
+from components.silo import FederationLink, Membership, Reading, SiloKey, SiloNode
 from stacks.parts.cluster import ClusterHandles
 from stacks.parts.foundation import Foundation
 from stacks.sections.federation import Coordinates, Joins
@@ -75,7 +75,11 @@ def federation_of(
         doorway=doorway,
         outcome=outcome,
         node_keys={silo.name: silo.public_key for silo in asked.silos},
-        deadline_seconds=asked.deadline_hours * 3600,
+        runs=Runs(
+            terms=asked.terms,
+            app_entity=asked.app_entity,
+            deadline_seconds=asked.deadline_hours * 3600,
+        ),
         opts=opts,
     )
 
@@ -119,9 +123,16 @@ def silo_of(
             domain_name=asked.domain_name,
             silo=asked.silo,
             trusted_entities=asked.trusted_entities,
+            terms=asked.terms,
         ),
         store_key_arn=key.arn,
-        data_api=data_api,
+        reading=Reading(
+            data_api=data_api,
+            dataset=asked.reads.dataset,
+            purpose=asked.reads.purpose,
+            columns=asked.reads.columns,
+            label=asked.reads.label,
+        ),
         opts=opts,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -59,6 +59,9 @@ SiloName = Annotated[
         "is no name of a silo; write lower-case letters, digits and dashes, 2 to 32 of them",
     ),
 ]
+Name = Annotated[
+    str, matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "is no name; write letters, digits, dashes and underscores")
+]
 Region = Annotated[str, matching(r"[a-z]{2}(?:-[a-z]+)+-\d", "is not a region; write one like us-east-1")]
 Domain = Annotated[
     str,
@@ -67,6 +70,10 @@ Domain = Annotated[
         "is not a domain name; write one like federation.example.org",
     ),
 ]
+
+
+Terms = Annotated[Mapping[str, Any], Field(min_length=1, max_length=50)]
+"""The federation's settings (``services/federated/settings.py``), which server and silos check when they start."""
 
 
 class EnrolledSilo(Section):
@@ -99,6 +106,10 @@ class Coordinates(Section):
     image: Digest
     """Digest in the repository ``federated`` of the platform's registry."""
     silos: Annotated[tuple[EnrolledSilo, ...], Field(min_length=1, max_length=MOST_SILOS)]
+    app_entity: SiloName
+    """The name under which silos trust whose key signs the app."""
+    terms: Terms
+    """What runs are started with: those that silos agreed to, or they answer none."""
     cpu_millicores: Annotated[int, Field(ge=100, le=64_000)] = 2000
     memory_mb: Annotated[int, Field(ge=512, le=512_000)] = 4096
     """Updates of all silos are in memory at once."""
@@ -113,6 +124,17 @@ class Coordinates(Section):
                 if value is not None and value in known[:index]:
                     raise wrong(f"silos[{index}].{key}", "is another silo's too; each is somebody else")
         return self
+
+
+class Reads(Section):
+    """What a silo's node asks of the silo's own data-access API."""
+
+    dataset: Name
+    purpose: Name
+    columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000)]
+    """Numbers, each."""
+    label: Name
+    """The column that is learned."""
 
 
 class Joins(Section):
@@ -135,6 +157,9 @@ class Joins(Section):
         Mapping[SiloName, Annotated[str, AfterValidator(_entity_key)]], Field(min_length=1, max_length=20)
     ]
     """Whose signed apps run here: names to public keys in OpenSSH's form, Ed25519."""
+    terms: Terms
+    """What the silo agreed to: it answers no run with others, whatever the server says."""
+    reads: Reads
     cpu_millicores: Annotated[int, Field(ge=100, le=64_000)] = 1500
     memory_mb: Annotated[int, Field(ge=512, le=512_000)] = 4096
     scratch_gb: Annotated[int, Field(ge=1, le=10_000)] = 20

@@ -17,6 +17,7 @@ from components.federation import (
     Doorway,
     Federation,
     Outcome,
+    Runs,
     Surroundings,
 )
 from components.federation_door import MOST_SILOS, FederationDoor, Ground, Silo
@@ -24,7 +25,7 @@ from components.ml_jobs import Models
 from components.model_signing import ModelSigningKey
 from components.pod_network import Addresses, Pods
 from components.rights import Secrets
-from components.silo import FederationLink, Membership, SiloKey, SiloNode
+from components.silo import FederationLink, Membership, Reading, SiloKey, SiloNode
 from components.target_registration import TargetRegistration
 from components.workload import SoleWorkload
 from tests.components.support import ACCOUNT, BOUNDARY, HOME, built, key, named, one, statement, statements
@@ -207,7 +208,7 @@ def federation(*, operator: str = "federation-operator", node_keys: Mapping[str,
             doorway=Doorway(cidrs=["10.0.0.0/20"], target_group_arn="arn:tg", registration=registration),
             outcome=Outcome(models=MODELS, s3_url="https://s3", signing_key_arn=TRAINER_KEY),
             node_keys={"beta": NODE_KEY, "alpha": NODE_KEY} if node_keys is None else node_keys,
-            deadline_seconds=3600,
+            runs=Runs(terms={"rounds": 3}, app_entity="board", deadline_seconds=3600),
             opts=opts,
         )
 
@@ -474,9 +475,16 @@ def node(trusted: Mapping[str, str] | None = None) -> Graph:
                 domain_name="server.federation.example.org",
                 silo="alpha",
                 trusted_entities={"board": "ssh-ed25519 AAAA"} if trusted is None else trusted,
+                terms={"rounds": 3},
             ),
             store_key_arn=key("silo"),
-            data_api=Pods(namespace="data-api", app="data-api", port=8443),
+            reading=Reading(
+                data_api=Pods(namespace="data-api", app="data-api", port=8443),
+                dataset="readings",
+                purpose="research",
+                columns=["age", "glucose"],
+                label="admitted",
+            ),
             opts=opts,
         )
     )
@@ -509,6 +517,8 @@ def test_a_node_knows_the_server_and_whose_apps_it_runs() -> None:
     told = {each["name"]: each["value"] for each in inside["env"]}
     assert {"FEDERATION_CA_SECRET_ID", "NODE_KEY_SECRET_ID", "STORE_KEY_ARN"} <= set(told)
     assert json.loads(told["TRUSTED_ENTITIES"]) == {"board": "ssh-ed25519 AAAA"}
+    assert json.loads(told["TERMS"]) == {"rounds": 3}
+    assert told["COLUMNS"] == "age,glucose"
 
 
 def test_a_node_that_trusts_nobody_is_refused() -> None:
