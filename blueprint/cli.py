@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from blueprint.audit_report import command
+from blueprint.changes import command as changes
 from blueprint.cost import command as cost
 from blueprint.errors import BadInput, BlueprintError
 
@@ -35,6 +36,7 @@ examples:
   blueprint controls --framework hipaa       what must hold, and what asks for it
   blueprint roles prod                       who may do what, on what, under which conditions
   blueprint roles prod --against prod-roles.json  what a change lets them do beyond that
+  blueprint diff base head                   what a change does: two folders of exports, one file an environment
   blueprint cost prod                        what prod costs a month when nobody uses it
   blueprint manifests prod --out manifests   every Kubernetes object as YAML, for reviewers and scanners
   blueprint mutate                           make insecure edits of all environments: which go unseen?
@@ -225,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command.add_to(commands, [any_command])
     cost.add_to(commands, [common])
+    changes.add_to(commands, [any_command])
 
     train = commands.add_parser(
         "train",

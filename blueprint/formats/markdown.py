@@ -13,7 +13,9 @@ from blueprint.verdict import SEVERITIES, Finding, Undecided, Verdict, Waived
 MAX_CHARACTERS = 60_000
 """GitHub takes 65,536 in a comment; the rest is for what a bot may add."""
 
-_ACTIVE = re.compile(r"([\\`*_{}\[\]#|~@])")
+_ACTIVE = re.compile(r"([\\`*_{}\[\]#|~@$])")
+_CALLING = re.compile(r"(@|#|\bGH-|\bwww(?=\.))", re.IGNORECASE)
+_NO_SPACE = "&#8203;"
 
 
 def render(graph: Graph, verdict: Verdict) -> str:
@@ -21,8 +23,8 @@ def render(graph: Graph, verdict: Verdict) -> str:
     places = Places(graph)
     word = "passed" if verdict.passed else "refused"
     lines = [
-        f"<!-- policies:{_text(verdict.stack)} -->",
-        f"### Policies: {_text(verdict.stack)} {word}",
+        f"<!-- policies:{plain(verdict.stack)} -->",
+        f"### Policies: {plain(verdict.stack)} {word}",
         "",
         _totals(verdict),
     ]
@@ -31,7 +33,7 @@ def render(graph: Graph, verdict: Verdict) -> str:
         lines += _folded(f"{len(found)} {severity}", (_violation(v, places) for v in found))
     waived = (_waived(each, places) for each in verdict.waived)
     lines += _folded(f"{len(verdict.waived)} waived", waived)
-    undecided = (f"**{u.control}** {_subject(u, places)}: {_text(u.waits_for)}" for u in verdict.undecided)
+    undecided = (f"**{u.control}** {_subject(u, places)}: {plain(u.waits_for)}" for u in verdict.undecided)
     lines += _folded(f"{len(verdict.undecided)} undecided", undecided)
     return _bounded(lines)
 
@@ -52,23 +54,26 @@ def _folded(title: str, items: Iterable[str]) -> list[str]:
 
 def _violation(found: Finding, places: Places) -> str:
     assert not isinstance(found, Undecided)  # noqa: S101 - for the type checker
-    return f"**{found.control}** {_subject(found, places)}: {_text(found.problem)}<br>Fix: {_text(found.fix)}"
+    return f"**{found.control}** {_subject(found, places)}: {plain(found.problem)}<br>Fix: {plain(found.fix)}"
 
 
 def _waived(waived: Waived, places: Places) -> str:
-    terms = f"until {waived.expiry} by {_text(waived.owner)}"
-    return f"{_violation(waived, places)}<br>Waived {terms}: {_text(waived.why)}"
+    terms = f"until {waived.expiry} by {plain(waived.owner)}"
+    return f"{_violation(waived, places)}<br>Waived {terms}: {plain(waived.why)}"
 
 
 def _subject(finding: Finding, places: Places) -> str:
-    return f"{_text(resource_name(finding.urn))} in {_text(str(places.of(finding)))}"
+    return f"{plain(resource_name(finding.urn))} in {plain(str(places.of(finding)))}"
 
 
-def _text(text: str) -> str:
-    """Return text that stays text: no mark-up, no link, no mention of a person."""
-    return _ACTIVE.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False)).replace(
-        "://", ":&#47;&#47;"
-    )
+def plain(text: str) -> str:
+    """Return text that stays text: no mark-up, no link, no mention of a person and of no other thread.
+
+    GitHub looks for mentions, threads and bare addresses in what was rendered, where no backslash is left; a space of
+    no width stays there.
+    """
+    escaped = _ACTIVE.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return _CALLING.sub(rf"\1{_NO_SPACE}", escaped).replace("://", f":{_NO_SPACE}//")
 
 
 def _bounded(lines: list[str]) -> str:
