@@ -7,7 +7,8 @@ registered. A silo runs an app that a trusted entity signed, and no other.
 What the apps are told, and by whom:
 
 - run config, by the operator at submission: ``settings``, the JSON text of ``services.federated.settings.Settings``, and
-  ``results``, a folder of the server into which the ServerApp writes;
+  ``results``, a folder of the server into which the ServerApp writes; where that is empty, ``FEDERATED_RESULTS`` in the
+  server's environment names it. ``FEDERATED_SECURE_AGGREGATION=required`` there refuses a run without it;
 - node config, by the silo at start: ``partition-id`` and ``num-partitions``, whole numbers; ``silo-store``, the folder of
   the silo's data, which are encrypted (``silo_store.opened(folder).examples()``); and ``silo-terms``, a file with the JSON
   text of the ``Settings`` that the silo agreed to. The ClientApp reads those, and answers no run whose settings are others:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FLEET, CONTROL, RUNTIME = "/v1/fleet/", "/v1/control/", "/v1/runtime/"
+FLEET, CONTROL, APPS, RUNTIME = "/v1/fleet/", "/v1/control/", "/v1/apps", "/v1/runtime/"
+"""Paths of Flower's three APIs, and where an operator brings a signed app."""
 
 PUSH = f"{FLEET}push-messages"
 
@@ -36,15 +37,15 @@ class Door:
 
     host: str
     port: int
-    opens: str
-    """The beginning of every path that is served."""
+    opens: tuple[str, ...]
+    """Beginnings of the paths that are served."""
     certificate: Path
     """Certificate and key in one PEM file."""
     callers: Path | None = None
     """Certificates of the authority that callers' must descend from; none are asked for if not given."""
 
 
-def behind(app: ASGIApp, opens: str, *, most_bytes: int = MOST_BYTES) -> ASGIApp:
+def behind(app: ASGIApp, opens: tuple[str, ...], *, most_bytes: int = MOST_BYTES) -> ASGIApp:
     """Return the part of an application that one door opens; everything else is not found."""
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +104,7 @@ def _config(app: ASGIApp, door: Door, *, first: bool) -> uvicorn.Config:
         ssl_certfile=str(door.certificate),
         ssl_ca_certs=str(door.callers) if door.callers else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if door.callers else ssl.CERT_NONE,
+        ssl_context_factory=_newest,
         lifespan="on" if first else "off",
         log_level="warning",
         access_log=False,
@@ -113,6 +115,13 @@ def _config(app: ASGIApp, door: Door, *, first: bool) -> uvicorn.Config:
         limit_concurrency=500,
         timeout_graceful_shutdown=5,
     )
+
+
+def _newest(_: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    # Every caller is a program of ours over a new OpenSSL.
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
 
 
 async def _body(request: Request, most: int) -> bytes | None:
