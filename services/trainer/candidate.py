@@ -27,6 +27,7 @@ from services.modelchain.schema import (
     Schema,
     TensorInput,
 )
+from services.shared.randomness import ABOUT
 from services.trainer import export, statistics
 from services.trainer.checkpoints import State
 from services.trainer.curves import svg
@@ -35,7 +36,6 @@ from services.trainer.examples import Declared, Examples
 from services.trainer.job import Job
 from services.trainer.manifest import Manifest
 from services.trainer.private import ACCOUNTANT
-from services.trainer.randomness import ABOUT
 from services.trainer.split import halves
 from services.trainer.training import HIGH, LOW, Training
 

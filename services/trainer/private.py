@@ -24,8 +24,8 @@ from opacus.validators import ModuleValidator
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from services.shared.randomness import Keystream
 from services.trainer.errors import TrainerError
-from services.trainer.randomness import Keystream
 
 ACCOUNTANT = "prv"
 

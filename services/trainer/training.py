@@ -14,6 +14,7 @@ from torch import nn
 
 from services.shared import architectures
 from services.shared.keys import derived
+from services.shared.randomness import Keystream
 from services.trainer import checkpoints
 from services.trainer.adversarial import pgd
 from services.trainer.checkpoints import Point, State
@@ -21,7 +22,6 @@ from services.trainer.errors import TrainerError
 from services.trainer.examples import Examples
 from services.trainer.job import Job
 from services.trainer.private import Private, drawn, epsilon, noise_multiplier, refuse
-from services.trainer.randomness import Keystream
 
 LOW, HIGH = 0.0, 1.0
 """What inputs lie between, once their declared bounds have scaled them."""

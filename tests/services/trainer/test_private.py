@@ -13,10 +13,10 @@ from dp_accounting.pld import PLDAccountant
 from dp_accounting.privacy_accountant import NeighboringRelation
 from scipy import stats
 
+from services.shared.randomness import Keystream
 from services.trainer import private
 from services.trainer.errors import TrainerError
 from services.trainer.private import Private, drawn
-from services.trainer.randomness import Keystream
 from tests.services.trainer.conftest import PLAIN, digits, fresh, job, trained
 from tests.services.trainer.figures import canaries, independent_epsilon
 
