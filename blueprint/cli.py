@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from blueprint.audit_report import command
+from blueprint.bootstrap import command as bootstrap
 from blueprint.changes import command as changes
 from blueprint.cost import command as cost
 from blueprint.errors import BadInput, BlueprintError
@@ -43,6 +44,7 @@ examples:
   blueprint rehearse dev                     apply it with the real AWS provider to an emulated AWS (needs
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
+  blueprint bootstrap dev --plan             what must be in the account before the first pulumi up (needs AWS)
   blueprint report prod --out report.html    one page for an auditor, which loads nothing
   blueprint train                            a model's whole way on this machine: rows, training, red team, answer
 """
@@ -228,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_to(commands, [any_command])
     cost.add_to(commands, [common])
     changes.add_to(commands, [any_command])
+    bootstrap.add_to(commands, [common])
 
     train = commands.add_parser(
         "train",

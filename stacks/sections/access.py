@@ -54,6 +54,17 @@ class Identity(Section):
         tuple[Annotated[str, arn("iam", "(?:role|user)/.+")], ...], Field(min_length=1)
     ]
     """Users or roles that may take on the platform's personas; their session must carry a second factor."""
+    administrator_arns: tuple[
+        Annotated[
+            str,
+            matching(
+                r"arn:aws[a-z-]*:iam::\d{12}:(user|role)/[\w+=,.@/-]+",
+                "is not one user or role; write it in full, like arn:aws:iam::111122223333:role/Administrator",
+            ),
+        ],
+        ...,
+    ] = ()
+    """Who bootstraps the account, and administers the state and its keys; may take on the role that deploys."""
     github_repository: (
         Annotated[str, matching(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "is not a repository; write owner/name")]
         | None

@@ -181,6 +181,11 @@ MISTAKES: list[tuple[Change, str, str]] = [
     (edit("keys", {"existing": {"dat": "x"}}), "keys.existing", "'data'"),
     (edit("identity.people_principal_arns", []), "identity.people_principal_arns", "write 1 or more"),
     (edit("identity.people_principal_arns", ["*"]), "identity.people_principal_arns[0]", "is not an ARN"),
+    (
+        edit("identity.administrator_arns", ["arn:aws:iam::111122223333:role/*"]),
+        "identity.administrator_arns[0]",
+        "is not one user or role",
+    ),
     (edit("identity.github_repository", "platform"), "identity.github_repository", "write owner/name"),
     (edit("cluster.kubernetes_version", "1.33"), "cluster.kubernetes_version", "left standard support on"),
     (edit("cluster.kubernetes_version", "1.7"), "cluster.kubernetes_version", "no version of EKS"),

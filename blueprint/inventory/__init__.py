@@ -1,0 +1,1 @@
+"""What exists in an account and no stack owns."""
