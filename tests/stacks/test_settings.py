@@ -335,7 +335,9 @@ def test_a_mistake_is_located_and_remedied(change: Change, key: str, says: str) 
 def test_a_managed_group_may_only_count_outside_prod_and_until_its_day() -> None:
     settings = values("staging")
     settings["edge"]["count_mode"] = counting(until=day(0))
-    (entry,) = parse(texts(settings), stack="staging").edge.count_mode
+    edge = parse(texts(settings), stack="staging").edge
+    assert edge is not None
+    (entry,) = edge.count_mode
     assert entry.until == datetime.now(UTC).date()
 
 
