@@ -121,7 +121,7 @@ def _sections(reviews: Sequence[Review]) -> Iterable[_Section]:
     yield _section("newly waived", ((r, _waived(w)) for r in reviews for w in r.newly_waived))
     yield from (_step(reviews, step) for step in ("changed", "added"))
     yield _section("newly undecided", ((r, _undecided(u)) for r in reviews for u in r.newly_undecided))
-    yield _section("findings mended", ((r, _finding(v)) for r in reviews for v in r.mended))
+    yield _section("findings mended", ((r, _mended(v)) for r in reviews for v in r.mended))
     yield _section("waived in all", ((r, _waived(w)) for r in reviews for w in r.waived))
 
 
@@ -153,6 +153,10 @@ def _finding(found: Violation) -> str:
         f"**{plain(found.control)}** {plain(found.severity)}{stops}: {_name(resource_name(found.urn))}: "
         f"{_cut(found.problem)}<br>Fix: {_cut(found.fix)}"
     )
+
+
+def _mended(found: Violation) -> str:
+    return f"**{plain(found.control)}** {_name(resource_name(found.urn))}: {_cut(found.problem)}"
 
 
 def _waived(waived: Waived) -> str:
