@@ -1,0 +1,1 @@
+"""The two apps that Flower runs: the server's and the silos'."""
