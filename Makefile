@@ -12,12 +12,22 @@ IMAGES := $(sort $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Docker
 # Those that a model passes on its way.
 CHAIN := data_api trainer redteam gateway
 
-.PHONY: preview rehearse mutate test test-platform check check-platform bench lock clean data-api gateway train bench-data-api \
+ENVIRONMENTS := $(sort $(patsubst stacks/Pulumi.%.yaml,%,$(wildcard stacks/Pulumi.*.yaml)))
+OUT ?= build/exports
+
+.PHONY: preview exports images rehearse mutate test test-platform check check-platform bench lock clean data-api gateway train bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
 preview: $(VENV)/.ready    ## preview one environment and judge it: make preview ENV=prod
 	@$(BIN)/blueprint preview $(ENV)
+
+# A verdict that refuses (status 1) is in the files, and blueprint diff says it again.
+exports: $(VENV)/.ready    ## the graph and the verdict (SARIF) of every environment, for blueprint diff: make exports OUT=build/head
+	@mkdir -p $(OUT)
+	@for each in $(ENVIRONMENTS); do \
+		$(BIN)/blueprint preview $$each --export $(OUT)/$$each.json --format sarif > $(OUT)/$$each.sarif || [ $$? -eq 1 ] || exit 2; \
+	done
 
 rehearse: $(VENV)/.ready-dev ## apply one environment to an emulated AWS with the real provider (needs terraform or tofu)
 	@$(BIN)/blueprint rehearse $(ENV)
@@ -61,7 +71,10 @@ train: $(VENV)/.ready $(CHAIN:%=services/%/.venv/.ready) ## a model's whole way 
 	@$(BIN)/blueprint train
 
 $(IMAGES:%=image-%): image-%: ## the image of one service (needs Docker): make image-data_api
-	docker buildx build -f services/$*/Dockerfile --load -t $(subst _,-,$*) .
+	docker buildx build -f services/$*/Dockerfile $(IMAGE_ARGS) --load -t $(or $(IMAGE_TAG),$(subst _,-,$*)) .
+
+images:                    ## the services that have an image, one a line
+	@printf '%s\n' $(IMAGES)
 
 lock: $(VENV)/.ready-dev $(SERVICES:%=lock-%) ## pin again what pyproject.toml admits
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
