@@ -19,43 +19,49 @@ import pytest
 import regex
 from bs4 import BeautifulSoup, Tag
 
-from blueprint import cli, controls, deployment, program, roles
+from blueprint import cli, deployment, roles
 from blueprint.audit_report import facts, oscal, paths, rehearsed
 from blueprint.audit_report.architecture import architecture
 from blueprint.audit_report.drawing import Box, Picture, Way, Words, svg
 from blueprint.audit_report.facts import Facts
 from blueprint.audit_report.page import page, picture
 from blueprint.audit_report.reading import Reader
-from blueprint.controls import Catalogue
+from blueprint.audit_report.rehearsed import Rehearsed
 from blueprint.environments import ROOT
 from blueprint.graph import SECRET, SIGNATURE, UNKNOWN, Graph, Resource
-from blueprint.pack import RunningPack
 from blueprint.verdict import Verdict, Waived
+from tests.blueprint.judged import INGRESS, Judged, both, opened
 
 DAY = date(2027, 1, 31)
-INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 SCHEMA = Path(__file__).parent / "schemas" / "oscal-assessment-results-1.2.3.json"
 
 SCRIPT = "</script></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg onload=alert(1)>"
 
 
-@cache
-def judged() -> tuple[Graph, Catalogue, Verdict]:
-    """Run prod once, and judge it once."""
-    graph = program.run("prod")
-    with RunningPack() as pack:
-        return graph, controls.catalogue_of(pack), pack.judge(graph)
+def judged() -> Judged:
+    """Return prod as it is."""
+    return both()[0]
 
 
-def gathered(change: Callable[[Resource], Resource] = lambda resource: resource, **said: Any) -> Facts:
+def gathered(
+    change: Callable[[Resource], Resource] = lambda resource: resource,
+    *,
+    verdict: Verdict | None = None,
+    day: date = DAY,
+    commit: str = "abc",
+    source: str = "a test",
+    rehearsed: Rehearsed | None = None,
+) -> Facts:
     """Return the facts of prod after a change to its resources that nobody judged."""
-    graph, catalogue, verdict = judged()
-    graph = Graph(graph.stack, tuple(map(change, graph.resources)))
+    graph, catalogue, said = judged()
     return facts.gathered(
-        graph,
-        said.pop("verdict", verdict),
+        Graph(graph.stack, tuple(map(change, graph.resources))),
+        verdict or said,
         catalogue,
-        **{"day": DAY, "commit": "abc", "source": "a test"} | said,
+        day=day,
+        commit=commit,
+        source=source,
+        rehearsed=rehearsed,
     )
 
 
@@ -78,20 +84,10 @@ def words(tag: Tag) -> str:
     return " ".join(tag.get_text(" ").split())
 
 
-def opened(resource: Resource) -> Resource:
-    """Let the whole internet at the bastion."""
-    if resource.type == INGRESS and "bastion-from" in resource.urn and "cidrIpv4" in resource.inputs:
-        return replace(resource, inputs={**resource.inputs, "cidrIpv4": "0.0.0.0/0"})
-    return resource
-
-
 @cache
 def careless() -> tuple[Graph, Facts]:
     """Return prod with an open bastion, judged by the pack."""
-    graph, catalogue, _ = judged()
-    graph = Graph(graph.stack, tuple(map(opened, graph.resources)))
-    with RunningPack() as pack:
-        verdict = pack.judge(graph)
+    graph, catalogue, verdict = both()[1]
     return graph, facts.gathered(graph, verdict, catalogue, day=DAY, commit="abc", source="a test")
 
 

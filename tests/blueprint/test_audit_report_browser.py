@@ -71,7 +71,13 @@ def opened(
     context.close()
 
 
-UNFOLDED = "which => { for (const each of document.querySelectorAll(which)) each.open = true }"
+FEW_OF_EACH = """
+  for (const parent of document.querySelectorAll("main :is(section, details, ul, tbody)")) {
+    const alike = [...parent.children].filter((each) => each.matches("[data-item], [data-group], tr, li"));
+    for (const each of alike.slice(3)) if (!each.querySelector("[data-state=violated]")) each.remove();
+  }
+"""
+"""Of a hundred that look alike three are looked at: contrast takes seconds for all."""
 
 LOOKS = [
     pytest.param({"viewport": viewport, "color_scheme": scheme}, id=f"{viewport['width']}-{scheme}")
@@ -84,8 +90,10 @@ LOOKS = [
 def test_everybody_can_read_it_and_nothing_is_loaded(
     opened: Page, report: Path, complaints: list[str]
 ) -> None:
-    # Some of everything that is folded: of a hundred controls one looks as the next.
-    opened.evaluate(UNFOLDED, "details:first-of-type, #families > details > details:nth-of-type(2)")
+    opened.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    width = opened.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1]
+    opened.evaluate(FEW_OF_EACH)
     found = Axe().run(opened, options={"resultTypes": ["violations"]})
     grave = [
         f"{each['impact']} {each['id']}: {each['nodes'][0]['html'][:200]}"
@@ -93,9 +101,6 @@ def test_everybody_can_read_it_and_nothing_is_loaded(
         if each["impact"] in ("serious", "critical")
     ]
     assert grave == []
-    opened.evaluate(UNFOLDED, "details")
-    width = opened.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-    assert width[0] <= width[1]
     assert complaints == [f"asked for {report.as_uri()}"]
 
 
