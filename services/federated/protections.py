@@ -83,15 +83,25 @@ def statement(settings: Settings) -> str:
 def table() -> str:
     """Return the table of every kind of combination that the settings take, in Markdown."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    lines += [f"| {' | '.join(cells)} |" for cells in grouped()]
+    return "\n".join(lines) + "\n"
+
+
+def grouped() -> list[tuple[str, ...]]:
+    """Return the table's rows; aggregations that hold against the same stand in one."""
+    aggregations: dict[tuple[str, str, Held], list[str]] = {}
     for settings in combinations():
-        said = held(settings)
         privacy = f"{settings.privacy.mode}, of a {settings.privacy.of}" if settings.privacy else "none"
-        cells = (
-            *(settings.protection, settings.aggregation, privacy),
+        aggregations.setdefault((settings.protection, privacy, held(settings)), []).append(
+            settings.aggregation
+        )
+    return [
+        (
+            *(protection, ", ".join(names), privacy),
             *(said.listening, said.cheating, said.row, said.silo, said.oversized, said.poisoned),
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        for (protection, privacy, said), names in aggregations.items()
+    ]
 
 
 def combinations() -> list[Settings]:

@@ -4,13 +4,14 @@ SecAgg+ (Bell et al., "Secure Single-Server Aggregation with (Poly)Logarithmic O
 silo adds to its quantised update a mask of its own and one with each other silo, which cancel in the sum. Shares of the
 seeds lie with the other silos, so that masks of who dropped out can be taken off, by ``threshold`` silos and no fewer.
 
-Two things are done otherwise than in Flower 1.41:
+Three things are done otherwise than in Flower 1.41:
 
 - Flower stretches a seed of 32 bytes to a mask by folding it to 32 *bits*, for a generator that is no cryptographic one.
   Whoever knows an update roughly, as a server does, finds masks by trying. Here a mask is AES-256 in counter mode under a
   hash of the whole seed. Both ends have to agree, so an end that runs Flower's own adds up noise.
 - Flower's silo does what the server asks. Here it holds the server to what was agreed, and never gives both shares of one
   silo: one takes the silo's own mask off, the other its masks with others, and both together everything.
+- Flower's round fails when a silo leaves before it has shared its keys; here it goes on without.
 
 What a silo cannot see is whether the others exist: public keys come through the server, unsigned. A server that invents
 silos, and does not merely listen, reads what the real ones send. Local differential privacy holds against that one too.
@@ -30,7 +31,10 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from flwr.app import ConfigRecord, Context, Message
 from flwr.client.mod import secaggplus_mod
 from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFIGS, Key, Stage
+from flwr.server.compat.legacy_context import LegacyContext
 from flwr.server.workflow import SecAggPlusWorkflow
+from flwr.server.workflow.secure_aggregation.secaggplus_workflow import WorkflowState
+from flwr.serverapp.grid import Grid
 
 from services.federated import privacy
 from services.federated.errors import FederatedError
@@ -57,7 +61,7 @@ def value_range(settings: Settings) -> float:
 
 def workflow(settings: Settings) -> SecAggPlusWorkflow:
     """Return the server's part of a round."""
-    return SecAggPlusWorkflow(
+    return _Workflow(
         num_shares=1.0,
         reconstruction_threshold=settings.threshold,
         max_weight=WEIGHT,
@@ -66,6 +70,25 @@ def workflow(settings: Settings) -> SecAggPlusWorkflow:
         modulus_range=MODULUS,
         timeout=settings.seconds,
     )
+
+
+class _Workflow(SecAggPlusWorkflow):
+    """Flower's, which survives silos that leave early too: who shared no key has no mask that anybody took part in."""
+
+    def setup_stage(self, grid: Grid, context: LegacyContext, state: WorkflowState) -> bool:
+        """Collect public keys."""
+        return super().setup_stage(grid, context, state) and self._without_absent(state)
+
+    def share_keys_stage(self, grid: Grid, context: LegacyContext, state: WorkflowState) -> bool:
+        """Collect shares."""
+        return super().share_keys_stage(grid, context, state) and self._without_absent(state)
+
+    def _without_absent(self, state: WorkflowState) -> bool:
+        # Flower would ask for shares of theirs at the end, which nobody has.
+        there = set(state.active_node_ids)
+        state.sampled_node_ids = there
+        state.nid_to_neighbours = {node: state.nid_to_neighbours[node] & there for node in there}
+        return self._check_threshold(state)
 
 
 def silo(
@@ -136,7 +159,7 @@ def _as_agreed(settings: Settings, asked: ConfigRecord) -> None:
     silos = asked.get(Key.SAMPLE_NUMBER)
     if not isinstance(silos, int) or not settings.threshold <= silos <= settings.silos:
         raise FederatedError(
-            f"round: {silos} silos are asked; {settings.threshold} to {settings.silos} were agreed"
+            f"round: {silos!r} silos are asked; {settings.threshold} to {settings.silos} were agreed"
         )
     if asked.get(Key.SHARE_NUMBER) != silos:
         raise FederatedError("round: the server asks for another number of shares than of silos")

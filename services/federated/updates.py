@@ -7,6 +7,7 @@ Where only the sum can be read, only the sum can be held to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,4 +68,4 @@ def allowed(norm: float, *, deviation: float, size: int) -> float:
 
     The noise's norm is about ``deviation · sqrt(size)``, and ``SIGMAS`` deviations above that almost never.
     """
-    return norm * (1 + 1e-4) + deviation * (np.sqrt(size) + SIGMAS)
+    return norm * (1 + 1e-4) + deviation * (math.sqrt(size) + SIGMAS)

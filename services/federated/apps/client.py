@@ -69,7 +69,7 @@ class SiloClient(Client):
         added, number = ins.config.get(opening.ADDED), ins.config.get(opening.ROUND)
         if not isinstance(added, int) or not self._terms.threshold <= added <= self._terms.silos:
             raise FederatedError(
-                f"round: a sum of {added} is not opened; {self._terms.threshold} were agreed"
+                f"round: a sum of {added!r} is not opened; {self._terms.threshold} were agreed"
             )
         _next(self._context, OPENED, number)
         total = parameters_to_ndarrays(ins.parameters)[0].tobytes()
