@@ -64,14 +64,13 @@ class StateBucket(Thing):
     def look(self) -> tuple[Whose, str]:
         """Return whose it is; names of buckets are the whole world's, so it may be in another account."""
         try:
-            told = unless(("NoSuchTagSet",), lambda: self._s3.get_bucket_tagging(**self._of))
+            tags = self._tags()
         except ClientError as error:
             if code_of(error) == "NoSuchBucket":
                 return "nobody's", ""
             if code_of(error) in ("AccessDenied", "403") and not self._in_this_account():
                 return "theirs", "the name is taken by a bucket of another account"
             raise
-        tags = tags_of((told or {}).get("TagSet"))
         if tags.get("managed-by") == self._at.mark and tags.get("environment") == self._at.environment:
             return "ours", ""
         return "theirs", f"it does not carry the tag managed-by={self._at.mark}"
@@ -135,11 +134,7 @@ class StateBucket(Thing):
             Aspect(
                 name="lock",
                 wanted=_LOCK,
-                read=self._ask(
-                    s3.get_object_lock_configuration,
-                    "ObjectLockConfiguration",
-                    "ObjectLockConfigurationNotFoundError",
-                ),
+                read=self._read_lock,
                 write=lambda: s3.put_object_lock_configuration(**of, ObjectLockConfiguration=_LOCK),
             ),
             Aspect(
@@ -164,7 +159,7 @@ class StateBucket(Thing):
         ]
 
     def _tags(self) -> dict[str, str]:
-        return tags_of(self._s3.get_bucket_tagging(**self._of)["TagSet"])
+        return tags_of(self._ask(self._s3.get_bucket_tagging, "TagSet", "NoSuchTagSet")())
 
     def _encryption(self) -> dict[str, Any]:
         return {
@@ -187,6 +182,19 @@ class StateBucket(Thing):
             {key: rule.get(key) for key in ("ApplyServerSideEncryptionByDefault", "BucketKeyEnabled")}
             for rule in (asked or {}).get("Rules", [])
         ]
+
+    def _read_lock(self) -> Any:
+        """Return the lock: its retention counts in days or in years, and the other of the two is no difference."""
+        told = self._ask(
+            self._s3.get_object_lock_configuration,
+            "ObjectLockConfiguration",
+            "ObjectLockConfigurationNotFoundError",
+        )()
+        retention = ((told or {}).get("Rule") or {}).get("DefaultRetention") or {}
+        return {
+            "ObjectLockEnabled": (told or {}).get("ObjectLockEnabled"),
+            "Rule": {"DefaultRetention": {key: value for key, value in retention.items() if value}},
+        }
 
     def _ask(self, operation: Callable[..., Any], field: str, *absent: str) -> Callable[[], Any]:
         def ask() -> Any:
