@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from blueprint.changes import MARK
 from blueprint.changes.compare import Difference, Step
 from blueprint.changes.review import Review
 from blueprint.formats.markdown import plain
 from blueprint.formats.places import resource_name
 from blueprint.verdict import Undecided, Violation, Waived, printable
-
-MARK = "<!-- blueprint diff -->"
 
 MAX_BYTES = 60_000
 """GitHub takes 65,536 characters in a comment."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blueprint import deployment
-from blueprint.changes import comment, reading
+from blueprint.changes import MARK, comment, reading
 from blueprint.changes.compare import compare
 from blueprint.changes.properties import changes
 from blueprint.changes.review import Review, reviews
@@ -264,7 +264,7 @@ def test_the_comment_says_all_in_a_table_and_folds_the_rest() -> None:
         ]
     )
     lines = text.splitlines()
-    assert lines[:2] == [comment.MARK, "### What this changes: refused"]
+    assert lines[:2] == [MARK, "### What this changes: refused"]
     assert "| **dev** | 0 | 1 | 0 | 0 | **refused**, 1 new, 1 waived | no more | 0 |" in lines
     assert "**1 new findings stop an update.**" in lines
     assert [line for line in lines if line.startswith("<details>")] == [
@@ -315,7 +315,7 @@ def test_the_command_tells_the_same_in_every_form_and_fails_on_what_is_mandatory
     for form, said in (
         ("text", "key (aws:kms Key)"),
         ("json", '"step": "changed"'),
-        ("markdown", comment.MARK),
+        ("markdown", MARK),
     ):
         ran = blueprint("diff", base, head, "--format", form)
         assert ran.returncode == 1, ran.stderr
