@@ -92,6 +92,16 @@ class Adder:
         self._context = _context()
         self._context.make_context_public()
 
+    def fits(self, ciphertext: bytes, size: int) -> bool:
+        """Return whether it is a ciphertext of so many values that can be added to others."""
+        try:
+            vector = _vector(self._context, ciphertext)
+            # What adds to an honest one, of this context, adds to the others.
+            _ = vector + tenseal.ckks_vector(self._context, [0.0] * size)
+        except (FederatedError, ValueError, RuntimeError):
+            return False
+        return bool(vector.size() == size)
+
     def add(self, ciphertexts: Sequence[bytes]) -> bytes:
         """Return the ciphertext of the sum.
 

@@ -26,17 +26,17 @@ SUM, ROUND, ADDED = "sum", "round", "added"
 
 def workflow(settings: Settings) -> Callable[[Grid, Context], None]:
     """Return the server's part of a round."""
+    adder, net = Adder(), models.network(settings)
 
     def fit(grid: Grid, context: Context) -> None:
         if not isinstance(context, LegacyContext):
             raise TypeError("a LegacyContext is expected")
         number = int(str(context.state.config_records[MAIN_CONFIGS_RECORD][WorkflowKey.CURRENT_ROUND]))
-        encrypted = _asked(grid, context, number)
+        encrypted = _asked(grid, context, number, net.size, adder)
         if len(encrypted) < settings.threshold:
             return
-        total = Adder().add([ciphertext for _, _, ciphertext in encrypted])
+        total = adder.add([ciphertext for _, _, ciphertext in encrypted])
         opened = _opened(grid, [node.node_id for node, _, _ in encrypted], total, len(encrypted), number)
-        net = models.network(settings)
         if opened.shape != (net.size,):
             raise FederatedError(f"round {number}: the sum that was opened has another size than the model")
         mean = ndarrays_to_parameters(models.shaped(opened / len(encrypted), net.shapes))
@@ -58,7 +58,9 @@ def sealed(ciphertext: bytes) -> np.ndarray:
     return np.frombuffer(ciphertext, np.uint8)
 
 
-def _asked(grid: Grid, context: LegacyContext, number: int) -> list[tuple[ClientProxy, FitRes, bytes]]:
+def _asked(
+    grid: Grid, context: LegacyContext, number: int, size: int, adder: Adder
+) -> list[tuple[ClientProxy, FitRes, bytes]]:
     """Return what silos sent, as far as it may be a ciphertext."""
     record = context.state.array_records[MAIN_PARAMS_RECORD]
     parameters = compat.arrayrecord_to_parameters(record, keep_input=True)
@@ -79,7 +81,7 @@ def _asked(grid: Grid, context: LegacyContext, number: int) -> list[tuple[Client
             continue
         result = compat.recorddict_to_fitres(answer.content, False)
         ciphertext = _ciphertext(result)
-        if result.status.code == Code.OK and ciphertext is not None:
+        if result.status.code == Code.OK and ciphertext is not None and adder.fits(ciphertext, size):
             taken.append((by_node[answer.metadata.src_node_id], result, ciphertext))
     return taken
 
@@ -87,8 +89,7 @@ def _asked(grid: Grid, context: LegacyContext, number: int) -> list[tuple[Client
 def _ciphertext(result: FitRes) -> bytes | None:
     try:
         arrays = parameters_to_ndarrays(result.parameters)
-        Adder().add([arrays[0].tobytes()])
-    except (FederatedError, ValueError, EOFError, OSError, TypeError, IndexError):
+    except (ValueError, EOFError, OSError, TypeError):
         return None
     return arrays[0].tobytes() if len(arrays) == 1 and arrays[0].nbytes <= MOST_BYTES else None
 

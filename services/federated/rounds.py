@@ -138,12 +138,16 @@ class Updates(FedAvg):
         Raises:
             FederatedError: too few updates are left, or their mean is longer than any honest one.
         """
-        sound = [result for result in results if self._sound(result[1])]
+        single = self._settings.protection == "clear"
+        sound = [result for result in results if self._sound(result[1])] if single else results
         if len(sound) < self._settings.threshold:
             raise FederatedError(
                 f"round {server_round}: {len(sound)} of {len(results)} updates are sound; "
                 f"{self._settings.threshold} were agreed"
             )
+        for _, result in sound:
+            # One weight for all: a silo cannot claim more rows than another.
+            result.num_examples = 1
         aggregated, _ = self._inner.aggregate_fit(server_round, sound, [])
         if aggregated is None:
             raise FederatedError(f"round {server_round}: came to nothing")
@@ -160,8 +164,6 @@ class Updates(FedAvg):
 
     def _sound(self, result: FitRes) -> bool:
         try:
-            # One weight for all: a silo cannot claim more rows than another.
-            result.num_examples = 1
             arrays = parameters_to_ndarrays(result.parameters)
             check(arrays, self._net.shapes, norm=privacy.honest(self._settings, self._net.size))
         except (FederatedError, ValueError, EOFError, OSError, TypeError):
