@@ -95,9 +95,11 @@ PLANTED = {
     "unpinned-uses": ("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "actions/checkout@v7"),
     "template-injection": ("run: bash .ci/run", "run: echo ${{ github.event.pull_request.title }}"),
     "dangerous-triggers": ("  pull_request:\n", "  pull_request_target:\n"),
-    "excessive-permissions": ("permissions: {}\n", "permissions: write-all\n"),
-    "artipacked": ("          persist-credentials: false\n", ""),
-    "ref-version-mismatch": ("# v7.0.1", "# v6.0.0"),
+    "excessive-permissions": (
+        "    permissions:\n      contents: read\n    steps",
+        "    permissions: write-all\n    steps",
+    ),
+    "artipacked": ("persist-credentials: false", "persist-credentials: true"),
 }
 """What an audit of zizmor's finds, and the edit of pull-request.yml that it must find."""
 
