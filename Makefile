@@ -92,18 +92,26 @@ $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the PATH; install Python 3.11 or newer and name it: make PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing what the preview needs (about a minute, once)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+# uv installs in seconds what takes pip a minute. Where its settings lead to no registry, pip's may.
+$(VENV)/bin/uv: | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.lock uv
+
+# A lock is whole, so nothing beside it is looked for.
+install = $(BIN)/uv pip install --quiet --no-deps --python $(1)/bin/python --requirement $(2) || \
+	$(1)/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement $(2)
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/uv
+	@echo "Installing what the preview needs (once)"
+	@$(call install,$(VENV),requirements.lock)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo "Installing what the tests need"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@$(call install,$(VENV),requirements-dev.lock)
 	@touch $@
 
-services/%/.venv/bin/python: | $(VENV)/bin/python
+services/%/.venv/bin/python: | $(VENV)/bin/uv
 	$(PYTHON) -m venv services/$*/.venv
 
 .PRECIOUS: services/%/.venv/bin/python
@@ -111,6 +119,7 @@ services/%/.venv/bin/python: | $(VENV)/bin/python
 services/%/.venv/.ready: services/$$*/requirements-dev.lock | services/$$*/.venv/bin/python
 	@echo "Installing what $* needs"
 	@# Torch's CPU and CUDA builds share a version, so which one is the machine's own choice, and no lock's.
-	@services/$*/.venv/bin/pip install --quiet --disable-pip-version-check \
-		$(addprefix -r ,$(wildcard services/$*/torch.txt)) -r services/$*/requirements-dev.lock
+	@$(if $(wildcard services/$*/torch.txt),services/$*/.venv/bin/pip install --quiet --disable-pip-version-check \
+		--no-compile --constraint services/$*/requirements-dev.lock --requirement services/$*/torch.txt)
+	@$(call install,services/$*/.venv,services/$*/requirements-dev.lock)
 	@touch $@
