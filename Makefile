@@ -15,7 +15,7 @@ CHAIN := data_api trainer redteam gateway
 ENVIRONMENTS := $(sort $(patsubst stacks/Pulumi.%.yaml,%,$(wildcard stacks/Pulumi.*.yaml)))
 OUT ?= build/exports
 
-.PHONY: preview exports images rehearse mutate test test-platform check check-platform bench lock clean data-api gateway train bench-data-api \
+.PHONY: preview exports images rehearse mutate test test-platform check check-platform bench lock clean data-api gateway train federate bench-data-api \
 	$(foreach do,test check bench lock,$(SERVICES:%=$(do)-%)) $(IMAGES:%=image-%)
 .DEFAULT_GOAL := preview
 
@@ -69,6 +69,11 @@ gateway: services/gateway/.venv/.ready ## the inference gateway on this machine,
 
 train: $(VENV)/.ready $(CHAIN:%=services/%/.venv/.ready) ## a model's whole way on this machine: rows, private training, red team, release, an answer
 	@$(BIN)/blueprint train
+
+FEDERATE := --mode secagg-dp
+
+federate: services/federated/.venv/.ready ## three silos and a server on this machine learn together, a signed candidate: make federate FEDERATE="--mode plain"
+	@services/federated/.venv/bin/python -m services.federated.local $(FEDERATE)
 
 $(IMAGES:%=image-%): image-%: ## the image of one service (needs Docker): make image-data_api
 	docker buildx build -f services/$*/Dockerfile $(IMAGE_ARGS) --load -t $(or $(IMAGE_TAG),$(subst _,-,$*)) .

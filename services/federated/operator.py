@@ -74,10 +74,13 @@ class Control:
         """Admit a node no more."""
         _asked(lambda: self._flower.UnregisterNode(UnregisterNodeRequest(node_id=node)))
 
+    def nodes(self) -> dict[str, int]:
+        """Return the numbers of enrolled nodes, by name."""
+        return {str(each.name): int(each.node_id) for each in self._nodes()}
+
     def online(self) -> list[int]:
         """Return the numbers of the nodes that are there."""
-        nodes = _asked(lambda: self._flower.ListNodes(ListNodesRequest())).nodes_info
-        return sorted(int(each.node_id) for each in nodes if each.status == "online")
+        return sorted(int(each.node_id) for each in self._nodes() if each.status == "online")
 
     def bring(self, app: SignedApp) -> None:
         """Leave a signed app at the server; silos look at its signature themselves."""
@@ -129,6 +132,11 @@ class Control:
             time.sleep(LOOK_SECONDS)
         self.stop(run)
         raise FederatedError(f"run {run}: is not over after {seconds:.0f} s, and was stopped")
+
+    def _nodes(self) -> list[Any]:
+        said = _asked(lambda: self._flower.ListNodes(ListNodesRequest())).nodes_info
+        # Flower remembers those that were dismissed.
+        return [each for each in said if each.status != "unregistered"]
 
     def _started(self, request: StartRunRequest) -> int:
         answer = _asked(lambda: self._flower.StartRun(request))

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -106,7 +107,7 @@ def read(bundle: Path, signatures: Path | None) -> SignedApp:
             signatures={str(name): {**each} for name, each in said.items()},
         )
         _ = app.app_id
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, BadZipFile) as error:
         raise FederatedError(f"{bundle}: is no app with signatures: {error}") from None
     return app
 

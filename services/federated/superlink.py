@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 from typing import Any
+from zipfile import BadZipFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -132,7 +133,7 @@ def _submitted(body: bytes) -> SignedApp:
             },
         )
         _ = app.app_id
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error, BadZipFile) as error:
         raise FederatedError(f"is no app with signatures: {type(error).__name__}") from None
     return app
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,6 +19,7 @@ from services.federated.operator import Control
 from services.federated.processes import Processes
 from services.federated.signed_app import SignedApp
 from services.shared.local import free_port
+from tests.services.federated.relay import Relay
 
 APP = Path(__file__).parent / "app"
 
@@ -29,6 +30,16 @@ START_SECONDS = 60.0
 
 class World:
     """Everything that a test may come to."""
+
+    def __enter__(self) -> World:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything."""
+        if self._control is not None:
+            self._control.close()
+        self.running.stop()
 
     def __init__(self, folder: Path, silos: int) -> None:
         """Make keys and certificates; nothing runs yet."""
@@ -43,6 +54,8 @@ class World:
         self.node_keys = [certificates.node_key(folder / f"silo-{number}.node") for number in range(silos)]
         self.results = folder / "results"
         self.running = Processes()
+        self.relay: Relay | None = None
+        self._control: Control | None = None
 
     @property
     def nodes(self) -> str:
@@ -60,9 +73,11 @@ class World:
 
     def control(self) -> Control:
         """Return an operator."""
-        return Control(self.control_address, server_ca=self.ca, certificate=self.operator_tls)
+        if self._control is None:
+            self._control = Control(self.control_address, server_ca=self.ca, certificate=self.operator_tls)
+        return self._control
 
-    def start_server(self, *, tls: Path | None = None) -> None:
+    def start_server(self, *, tls: Path | None = None, seconds: float = START_SECONDS) -> None:
         """Start the server, and wait until it answers."""
         self.program(
             "server",
@@ -78,14 +93,14 @@ class World:
                 "OPERATOR_CA_FILE": str(self.operators_ca),
             },
         )
-        self.until(lambda: self.control().online() is not None, "the server does not answer")
+        self.until(lambda: self.control().online() is not None, "the server does not answer", seconds)
 
     def enrol(self) -> None:
         """Admit all silos, as an operator does."""
         for number, key in enumerate(self.node_keys):
             self.control().enrol(f"silo-{number}", public(key))
 
-    def start_silo(self, number: int, **other: str) -> None:
+    def start_silo(self, number: int, **other: str) -> subprocess.Popen[bytes]:
         """Start a silo; ``other`` is what its environment says otherwise."""
         folder = self.folder / f"silo-{number}"
         folder.mkdir(exist_ok=True)
@@ -95,7 +110,7 @@ class World:
         name = f"silo-{number}"
         store = silo_store.opened(folder / "store", {"SILO_NAME": name, "STORE_KEY_FILE": str(key)})
         store.keep(np.zeros((4, 2), np.float32), np.arange(4))
-        self.program(
+        return self.program(
             name,
             "silo",
             {
@@ -115,9 +130,9 @@ class World:
             },
         )
 
-    def program(self, name: str, what: str, environment: dict[str, str]) -> None:
+    def program(self, name: str, what: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start one of the three programs."""
-        self.running.start(
+        return self.running.start(
             name,
             (sys.executable, "-m", "services.federated", what),
             {**processes.environment(self.folder / f"{name}-home"), **environment},
@@ -163,9 +178,3 @@ class World:
 def public(key: Path) -> str:
     """Return the public half of a key in a file."""
     return Path(f"{key}.pub").read_text().strip()
-
-
-def environment_of(pid: int) -> dict[str, str]:
-    """Return the environment of a process."""
-    said = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return dict(os.fsdecode(each).partition("=")[::2] for each in said if each)
