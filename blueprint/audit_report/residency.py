@@ -5,8 +5,8 @@ from __future__ import annotations
 from blueprint.audit_report.drawing import Picture
 from blueprint.audit_report.holdings import Holdings, Store
 
-_WIDTH, _ROW, _TOP = 880.0, 40.0, 66.0
-_LEFT, _BOX = 26.0, 290.0
+_WIDTH, _ROW, _TOP = 920.0, 40.0, 66.0
+_LEFT, _BOX = 26.0, 316.0
 
 
 def residency(stack: str, regions: tuple[str, ...], held: Holdings) -> Picture:
@@ -68,4 +68,4 @@ def _pill(picture: Picture, x: float, y: float, name: str, about: str) -> None:
     picture.box(x, y, _BOX, 30, "card", round=8)
     picture.words(x + 10, y + 19, name, "label", room=150 if about else _BOX - 20)
     if about:
-        picture.words(x + _BOX - 10, y + 19, about, "small", anchor="end", room=125)
+        picture.words(x + _BOX - 10, y + 19, about, "small", anchor="end", room=148)

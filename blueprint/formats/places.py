@@ -56,7 +56,8 @@ def _place(resource: Resource) -> Place | None:
 
 def resource_name(urn: str) -> str:
     """Return ``data-bucket (aws:s3 Bucket)`` for a URN."""
-    parts = urn.split("::")
+    # A name may hold two colons itself: one made from an IPv6 address does.
+    parts = urn.split("::", 3)
     if len(parts) < 4 or parts[2] == STACK_TYPE:
         return "the stack"
     module, _, kind = parts[2].rpartition("$")[2].partition("/")

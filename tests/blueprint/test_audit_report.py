@@ -211,6 +211,7 @@ def test_violations_are_on_the_first_screen_in_words() -> None:
     assert "This environment must not be deployed" in words(first)
     assert "critical NET-01 No security group rule admits the internet" in words(first)
     assert found(soup, "#NET-01")["data-state"] == "violated"
+    assert "bastion-from-2001:db8:1234:5600::/56" in words(found(soup, "#NET-01 .findings"))
     # Open without a script, and above everything that holds.
     assert found(soup, "#NET-01").has_attr("open")
     assert "the internet to bastion" in words(found(soup, "#architecture"))
