@@ -134,6 +134,7 @@ def _resource(state: Any, place: str) -> Resource:
             if urns
         },
         ignore_changes=_texts(state.get("ignoreChanges")),
+        aliases=_texts(state.get("aliases")),
         source=_text(state, "sourcePosition").removeprefix(_SOURCE_SCHEME).replace("#", ":"),
     )
 
@@ -175,6 +176,7 @@ def _state(resource: Resource) -> JsonObject:
         "dependencies": list(resource.dependencies),
         "propertyDependencies": {key: list(urns) for key, urns in resource.property_dependencies.items()},
         "ignoreChanges": list(resource.ignore_changes),
+        "aliases": list(resource.aliases),
         "sourcePosition": _SOURCE_SCHEME + resource.source.replace(":", "#") if resource.source else "",
     }
     return {key: value for key, value in state.items() if value not in ("", [], {}, False) or key == "custom"}
