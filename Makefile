@@ -45,9 +45,11 @@ $(SERVICES:%=test-%): test-%: services/%/.venv/.ready ## the tests of one servic
 check: $(VENV)/.ready-dev  ## style and types
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check-platform $(SERVICES:%=check-%)
 
-check-platform: $(VENV)/.ready-dev ## style everywhere, and the types of the platform
+check-platform: $(VENV)/.ready-dev ## style everywhere, the workflows, and the types of the platform
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --quiet --offline --persona=pedantic .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/mypy
 
 $(SERVICES:%=check-%): check-%: services/%/.venv/.ready
