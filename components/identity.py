@@ -128,17 +128,15 @@ class PlatformRoles(pulumi.ComponentResource):
         )
 
     def _pipeline(self, repository: str, environment: str) -> pulumi.Output[str]:
-        """Make the role that deploys: it takes on the bootstrap's deployment role, pushes images and signs them."""
-        provider = aws.iam.OpenIdConnectProvider(
-            f"{self._name}-github",
-            url=f"https://{GITHUB}",
-            client_id_lists=["sts.amazonaws.com"],
-            opts=self._under,
-        )
+        """Make the role that publishes: it pushes images and signs them.
+
+        GitHub's provider of identities is the bootstrap's, as the role that deploys is: an account has one at most,
+        and the first update already comes through it.
+        """
         trust = Statement(
             sid="OneEnvironmentOfOneRepository",
             actions=["sts:AssumeRoleWithWebIdentity"],
-            principals={"Federated": [provider.arn]},
+            principals={"Federated": [self._at.iam(f"oidc-provider/{GITHUB}")]},
             conditions={
                 "StringEquals": {
                     f"{GITHUB}:aud": "sts.amazonaws.com",
@@ -148,7 +146,7 @@ class PlatformRoles(pulumi.ComponentResource):
         )
         return self._role(
             "pipeline",
-            about=f"Deploys {environment} from {repository}",
+            about=f"Publishes images of {environment} from {repository}",
             trust=trust,
             session_seconds=HOUR,
             statements=_pipeline_statements(self._at),
@@ -185,23 +183,6 @@ class PlatformRoles(pulumi.ComponentResource):
 
 def _pipeline_statements(at: Surroundings) -> list[Statement]:
     return [
-        Statement(
-            sid="TakeOnTheDeploymentRole",
-            actions=["sts:AssumeRole"],
-            resources=[at.iam(f"role/{at.prefix}-deploy")],
-        ),
-        Statement(
-            sid="ReadAndWriteTheState",
-            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-            resources=[f"{at.bucket('state')}/*"],
-        ),
-        Statement(sid="ListTheState", actions=["s3:ListBucket"], resources=[at.bucket("state")]),
-        Statement(
-            sid="SealStackSecrets",
-            actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
-            resources=[at.arn("kms", "key/*")],
-            conditions={"StringEquals": {"aws:ResourceTag/data-domain": "state"}},
-        ),
         Statement(sid="SignInToTheRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         Statement(
             sid="PushImages",

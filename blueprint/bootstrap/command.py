@@ -62,18 +62,19 @@ def bootstrap(at: Target, cloud: Cloud, options: argparse.Namespace, errors: Con
 
     with plainly(cloud):
         with errors.status(f"Looking at account {at.account_id}"):
-            run.check_caller(at, cloud)
+            caller = run.check_caller(at, cloud)
             planned = run.plan(run.things(at, cloud))
         if options.format == "text":
             show.table(at, planned, Console(highlight=False))
         if not planned.refused and not options.plan and planned.pending:
             _agreed(options)
             run.carry_out(planned, did)
-    complete = not planned.refused and (not planned.pending or bool(done))
+        complete = not planned.refused and (not planned.pending or bool(done))
+        lines = run.commands(at, run.second_factor(at, cloud, caller)) if complete else []
     if options.format == "json":
-        print(canonical_json(show.as_json_value(at, planned, done, complete=complete)))
-    elif complete:
-        show.next_lines(at, Console(highlight=False))
+        print(canonical_json(show.as_json_value(at, planned, done, lines)))
+    elif lines:
+        show.next_lines(at, lines, Console(highlight=False))
     if planned.refused:
         errors.print(
             "nothing was changed: what is somebody else's stands in the way; rename it, or let its owner remove it",

@@ -123,7 +123,7 @@ def written(*statements: Mapping[str, Any]) -> Document:
 
 def deploy_trust(at: Target) -> Document:
     """Return who may take on the role that deploys: jobs of one deployment environment, and administrators."""
-    return written(*_workflows(at, at.subject), _administrators(at))
+    return written(*_workflows(at, at.subject), *_administrators(at))
 
 
 def preview_trust(at: Target) -> Document:
@@ -145,15 +145,28 @@ def _workflows(at: Target, subject: str) -> list[Document]:
     ]
 
 
-def _administrators(at: Target) -> Document:
-    # Named in a condition: as a principal, one that is deleted later would break the policy.
-    return {
-        "Sid": "AdministratorsForTheFirstUpdate",
-        "Effect": "Allow",
-        "Principal": {"AWS": at.root_arn},
-        "Action": "sts:AssumeRole",
-        "Condition": {"ArnEquals": {"aws:PrincipalArn": list(at.administrator_arns)}},
-    }
+def _administrators(at: Target) -> list[Document]:
+    """Let administrators deploy, for the first update and for when GitHub is away: with a second factor.
+
+    Sessions of IAM Identity Center carry none here; its own sign-in asks for it.
+    """
+    signed_in = [arn for arn in at.administrator_arns if ":role/aws-reserved/sso.amazonaws.com/" in arn]
+    others = [arn for arn in at.administrator_arns if arn not in signed_in]
+    return [
+        # Named in a condition: as a principal, one that is deleted later would break the policy.
+        {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"AWS": at.root_arn},
+            "Action": "sts:AssumeRole",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": arns}, **besides},
+        }
+        for sid, arns, besides in (
+            ("AdministratorsWithASecondFactor", others, {"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+            ("AdministratorsFromIdentityCenter", signed_in, {}),
+        )
+        if arns
+    ]
 
 
 def deploy_policy() -> Document:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from blueprint.bootstrap import documents
 from blueprint.bootstrap.bucket import StateBucket
-from blueprint.bootstrap.cloud import Cloud
+from blueprint.bootstrap.cloud import Cloud, unless
 from blueprint.bootstrap.identity import Boundary, Provider, Role
 from blueprint.bootstrap.keys import Key
 from blueprint.bootstrap.target import Target
@@ -56,8 +56,8 @@ class Plan:
         return any(step.state in ("to be made", "to be repaired") for step in self.steps)
 
 
-def check_caller(at: Target, cloud: Cloud) -> None:
-    """Refuse whoever is in another account, or could lock themselves out of what they make.
+def check_caller(at: Target, cloud: Cloud) -> str:
+    """Return who calls; refuse whoever is in another account, or could lock themselves out of what they make.
 
     Raises:
         BadInput: the credentials are of another account, or their bearer is no administrator.
@@ -76,6 +76,7 @@ def check_caller(at: Target, cloud: Cloud) -> None:
             f"{place}: identity.administrator_arns: does not name you; who bootstraps administers the keys of "
             f"the state: add {caller}"
         )
+    return caller
 
 
 def things(at: Target, cloud: Cloud) -> list[Thing]:
@@ -158,14 +159,36 @@ def _put_right(thing: Thing) -> Iterator[str]:
             yield f"set {aspect.name} of {thing.kind} {thing.name}"
 
 
-def commands(at: Target) -> list[str]:
-    """Return the lines that come next, to be typed as they are."""
+def second_factor(at: Target, cloud: Cloud, caller: str) -> str:
+    """Return the device of a user who calls; empty for a role, whose session has its factor or not."""
+    if ":user/" not in caller:
+        return ""
+    name = caller.rpartition("/")[2]
+    # Only a line to be typed depends on it: who may not look is told the line without a device.
+    devices = unless(
+        ("AccessDenied", "NoSuchEntity"),
+        lambda: list(cloud.every("iam", "list_mfa_devices", "MFADevices", at.region, UserName=name)),
+    )
+    return str(devices[0]["SerialNumber"]) if devices else ""
+
+
+def commands(at: Target, device: str = "") -> list[str]:
+    """Return the lines that come next, to be typed as they are; ``device`` gives the code of a second factor."""
     profile = f"{at.prefix}-deploy"
+    # Pulumi cannot ask for a code; AWS's own command line can.
+    session = (
+        [
+            f"aws configure set mfa_serial {device} --profile {profile}",
+            f'eval "$(aws configure export-credentials --profile {profile} --format env)" && unset AWS_PROFILE',
+        ]
+        if device
+        else [f"export AWS_PROFILE={profile}"]
+    )
     return [
         f"aws configure set role_arn {at.deploy_role_arn} --profile {profile}",
         f'aws configure set source_profile "${{AWS_PROFILE:-default}}" --profile {profile}',
         f"aws configure set region {at.region} --profile {profile}",
-        f"export AWS_PROFILE={profile}",
+        *session,
         f'pulumi login "s3://{at.bucket}?region={at.region}"',
         f'pulumi stack init {at.environment} --secrets-provider "awskms://{at.secrets_alias}?region={at.region}"',
     ]

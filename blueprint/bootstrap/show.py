@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blueprint.bootstrap.run import Plan, commands
+from blueprint.bootstrap.run import Plan
 from blueprint.bootstrap.target import Target
 
 _STYLES = {
@@ -31,10 +31,10 @@ def table(at: Target, planned: Plan, console: Console) -> None:
     console.print(rows)
 
 
-def next_lines(at: Target, console: Console) -> None:
+def next_lines(at: Target, lines: Sequence[str], console: Console) -> None:
     """Print the lines that come next, unbroken, so that they can be copied."""
     console.print("Next, as who deploys:", markup=False)
-    for line in commands(at):
+    for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if at.repository:
         console.print(
@@ -45,8 +45,8 @@ def next_lines(at: Target, console: Console) -> None:
         )
 
 
-def as_json_value(at: Target, planned: Plan, done: Sequence[str], *, complete: bool) -> dict[str, Any]:
-    """Return plan, changes and the lines that come next."""
+def as_json_value(at: Target, planned: Plan, done: Sequence[str], lines: Sequence[str]) -> dict[str, Any]:
+    """Return plan, changes and the lines that come next: none while anything is left to do."""
     return {
         "schema": 1,
         "environment": at.environment,
@@ -58,6 +58,6 @@ def as_json_value(at: Target, planned: Plan, done: Sequence[str], *, complete: b
         "preview_role_arn": at.preview_role_arn if at.repository else None,
         "plan": [step.as_json_value() for step in planned.steps],
         "done": list(done),
-        "complete": complete,
-        "commands": commands(at) if complete else [],
+        "complete": bool(lines),
+        "commands": list(lines),
     }

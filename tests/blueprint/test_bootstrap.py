@@ -272,9 +272,17 @@ def test_a_role_trusts_one_deployment_environment_of_one_repository(role: str, s
     assert made["MaxSessionDuration"] == 3600
 
 
-def test_administrators_take_on_the_role_that_deploys_and_nobody_else_the_one_that_looks() -> None:
-    deploy = statement(documents.deploy_trust(AT), "AdministratorsForTheFirstUpdate")
-    assert deploy["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [ADMINISTRATOR]}}
+def test_administrators_deploy_with_a_second_factor_and_nobody_else_looks() -> None:
+    center = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{REGION}/AWSReservedSSO_Admin_0a1b"
+    trust = documents.deploy_trust(dataclasses.replace(AT, administrator_arns=(ADMINISTRATOR, center)))
+    assert statement(trust, "AdministratorsWithASecondFactor")["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": [ADMINISTRATOR]},
+        "Bool": {"aws:MultiFactorAuthPresent": "true"},
+    }
+    # Its own sign-in asked for it, and its sessions do not say so.
+    assert statement(trust, "AdministratorsFromIdentityCenter")["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": [center]}
+    }
     assert len(documents.preview_trust(AT)["Statement"]) == 1
 
 
@@ -284,7 +292,7 @@ def test_without_a_repository_no_workflow_deploys() -> None:
     assert aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
     assert [role["RoleName"] for role in aws("iam").list_roles()["Roles"]] == [DEPLOY]
     trust = aws("iam").get_role(RoleName=DEPLOY)["Role"]["AssumeRolePolicyDocument"]
-    assert [each["Sid"] for each in trust["Statement"]] == ["AdministratorsForTheFirstUpdate"]
+    assert [each["Sid"] for each in trust["Statement"]] == ["AdministratorsWithASecondFactor"]
 
 
 def test_twice_changes_nothing_the_second_time() -> None:
@@ -627,10 +635,26 @@ def test_a_person_is_asked(word: str, made: bool, monkeypatch: pytest.MonkeyPatc
 def test_the_lines_that_come_next_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
     bootstrap(form="text")
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "export AWS_PROFILE=secure-ml-platform-dev-deploy" in lines
     assert f'pulumi login "s3://{BUCKET}?region={REGION}"' in lines
     provider = f"awskms://{ALIASES[1]}?region={REGION}"
     assert f'pulumi stack init dev --secrets-provider "{provider}"' in lines
     assert f"aws configure set role_arn {AT.deploy_role_arn} --profile {DEPLOY}" in lines
+
+
+def test_a_user_with_a_device_is_asked_for_its_code() -> None:
+    user = f"arn:aws:iam::{ACCOUNT}:user/people/alice"
+    aws("iam").create_user(UserName="alice", Path="/people/")
+    device = aws("iam").create_virtual_mfa_device(VirtualMFADeviceName="alice")["VirtualMFADevice"]
+    serial = device["SerialNumber"]
+    codes = {"AuthenticationCode1": "234567", "AuthenticationCode2": "987654"}
+    aws("iam").enable_mfa_device(UserName="alice", SerialNumber=serial, **codes)
+    lines = run.commands(AT, run.second_factor(AT, cloud_of(), user))
+    assert f"aws configure set mfa_serial {serial} --profile {DEPLOY}" in lines
+    (session,) = [line for line in lines if line.startswith("eval")]
+    assert "export-credentials" in session
+    role = f"arn:aws:iam::{ACCOUNT}:role/administrator"
+    assert run.second_factor(AT, cloud_of(), role) == ""
 
 
 def test_in_the_first_region_of_aws_it_works_as_well() -> None:

@@ -212,6 +212,20 @@ def test_the_pipeline_is_one_environment_of_one_repository(graph: Graph) -> None
     }
 
 
+def test_the_pipeline_trusts_the_accounts_provider_and_makes_none(graph: Graph) -> None:
+    trust = statement(
+        named(graph, "aws:iam/role:Role", "pipeline"), "OneEnvironmentOfOneRepository", "assumeRolePolicy"
+    )
+    assert trust["Principal"] == {"Federated": [f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"]}
+    # An account has one at most, and the bootstrap's is there before the first update.
+    assert graph.of("aws:iam/openIdConnectProvider:OpenIdConnectProvider") == []
+
+
+def test_the_pipeline_publishes_and_does_not_deploy(graph: Graph) -> None:
+    actions = {action for action, _ in allowed(policy_of(graph, "pipeline"))}
+    assert {action.partition(":")[0] for action in actions} == {"ecr", "kms"}
+
+
 def test_the_pipeline_pushes_and_signs_images_and_no_person_does(graph: Graph) -> None:
     pushes = {"ecr:PutImage", "kms:Sign"}
     for policy in graph.of("aws:iam/rolePolicy:RolePolicy"):
@@ -233,7 +247,6 @@ def test_no_role_lets_itself_into_a_cluster_or_becomes_a_pod(graph: Graph) -> No
 
 def test_without_a_repository_there_is_no_pipeline() -> None:
     graph = roles(github_repository=None)
-    assert graph.of("aws:iam/openIdConnectProvider:OpenIdConnectProvider") == []
     assert all("pipeline" not in role.name for role in graph.of("aws:iam/role:Role"))
 
 

@@ -98,10 +98,7 @@ def people_carry_a_second_factor(account: Account) -> Iterator[Seen]:
                 yield role["RoleName"], "aws:MultiFactorAuthPresent" in told
 
 
-@access(
-    "A pipeline's trust names its repository and the audience",
-    about="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
-)
+@access("A pipeline's trust names its repository and the audience", about=ROLE)
 def pipelines_are_named(account: Account) -> Iterator[Seen]:
     for role in _roles(account):
         for statement in _statements(role["AssumeRolePolicyDocument"]):
