@@ -28,6 +28,7 @@ from blueprint.audit_report.page import page, picture
 from blueprint.audit_report.reading import Reader
 from blueprint.audit_report.rehearsed import Rehearsed
 from blueprint.environments import ROOT
+from blueprint.formats.places import resource_name
 from blueprint.graph import SECRET, SIGNATURE, UNKNOWN, Graph, Resource
 from blueprint.verdict import Verdict, Waived
 from tests.blueprint.judged import INGRESS, Judged, both, opened
@@ -211,7 +212,6 @@ def test_violations_are_on_the_first_screen_in_words() -> None:
     assert "This environment must not be deployed" in words(first)
     assert "critical NET-01 No security group rule admits the internet" in words(first)
     assert found(soup, "#NET-01")["data-state"] == "violated"
-    assert "bastion-from-2001:db8:1234:5600::/56" in words(found(soup, "#NET-01 .findings"))
     # Open without a script, and above everything that holds.
     assert found(soup, "#NET-01").has_attr("open")
     assert "the internet to bastion" in words(found(soup, "#architecture"))
@@ -238,6 +238,11 @@ def test_the_command_writes_the_page_of_an_environment_with_violations_and_ends_
     assert "must not be deployed" in capsys.readouterr().out
     assert "must not be deployed" in words(found(parsed(out.read_text()), "header.first"))
     assert json.loads(machine.read_text())["assessment-results"]["results"]
+
+
+def test_a_name_with_an_address_in_it_is_whole() -> None:
+    urn = "urn:pulumi:prod::platform::secureml:bastion:Bastion$aws:vpc/rule:Rule::from-2001:db8::/56"
+    assert resource_name(urn) == "from-2001:db8::/56 (aws:vpc Rule)"
 
 
 def test_advice_alone_does_not_refuse_and_is_not_called_good() -> None:
