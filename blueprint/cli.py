@@ -18,6 +18,7 @@ from blueprint.changes import command as changes
 from blueprint.cost import command as cost
 from blueprint.errors import BadInput, BlueprintError
 from blueprint.forking import command as forking
+from blueprint.inventory import command as inventory
 
 _EXIT_CODES = """
 exit codes:
@@ -47,6 +48,7 @@ examples:
   blueprint rehearse dev --plan              only plan it: ten seconds
   blueprint init                             make a fork your own: questions, checks, the environment files
   blueprint bootstrap dev --plan             what must be in the account before the first pulumi up (needs AWS)
+  blueprint inventory dev --stack dev.json   what is in the account and no stack owns (needs AWS)
   blueprint report prod --out report.html    one page for an auditor, which loads nothing
   blueprint train                            a model's whole way on this machine: rows, training, red team, answer
 """
@@ -233,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_to(commands, [common])
     changes.add_to(commands, [any_command])
     bootstrap.add_to(commands, [common])
+    inventory.add_to(commands, [common])
     forking.add_to(commands, [common])
 
     train = commands.add_parser(

@@ -35,6 +35,8 @@ class Target:
     owner: str
     administrator_arns: tuple[str, ...]
     """Users and roles that administer state and keys, and may take on the role that deploys."""
+    people_arns: tuple[str, ...] = ()
+    """Users and roles that may take on a persona."""
     repository: str | None
     """``owner/name`` on GitHub; without it no workflow deploys."""
 
@@ -152,6 +154,7 @@ def read(graph: Graph, config: Mapping[str, str], environment: str, project: str
         platform_boundary_arn=str(operator[1]["permissionsBoundary"]),
         owner=config[f"{project}:owner"],
         administrator_arns=administrators,
+        people_arns=tuple(identity["people_principal_arns"]),
         repository=identity.get("github_repository"),
     )
 
