@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-COLUMNS = ("round", "silos", "loss", "accuracy", "epsilon so far", "sent and received", "seconds")
+COLUMNS = ("round", "silos", "loss", "accuracy", "epsilon", "traffic", "seconds")
+"""Epsilon so far; traffic is what all silos sent and received in the round."""
 
 
 class Shown:

@@ -80,14 +80,14 @@ class Image:
 
 def context(into: Path) -> Path:
     """Return a copy of what a build sees: what .dockerignore leaves."""
-    left_out = [
-        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("services/")
-    ]
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    left_out = [line for line in lines if line.startswith("services/")]
+    kept = {into / line.removeprefix("!") for line in lines if line.startswith("!services/")}
     shutil.copytree(
         ROOT / "services", into / "services", ignore=shutil.ignore_patterns(".venv", "__pycache__")
     )
     for pattern in left_out:
-        for path in into.glob(pattern):
+        for path in set(into.glob(pattern)) - kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return into
 

