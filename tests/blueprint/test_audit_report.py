@@ -373,8 +373,8 @@ def test_the_day_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_picture_in_the_documentation_is_current() -> None:
-    # blueprint report prod --picture docs/architecture.svg
-    assert (ROOT / "docs" / "architecture.svg").read_text() == picture(gathered())
+    current = (ROOT / "docs" / "architecture.svg").read_text() == picture(gathered())
+    assert current, "run: blueprint report prod --picture docs/architecture.svg"
 
 
 # --- the picture ------------------------------------------------------------------------------------------
