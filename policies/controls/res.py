@@ -179,7 +179,7 @@ _HOSTS = (
     re.compile(
         rf"(?<![a-z0-9])({REGION_PATTERN})\.(?:[a-z0-9-]+\.){{0,8}}(?:amazonaws\.com|api\.aws|on\.aws)"
     ),
-    re.compile(rf"com\.amazonaws\.({REGION_PATTERN})(?![a-z0-9])"),
+    re.compile(rf"com\.amazonaws\.(?:vpce\.)?({REGION_PATTERN})(?![a-z0-9])"),
     re.compile(rf"(?<!requested)region[\"'\s:=]{{1,8}}({REGION_PATTERN})(?![a-z0-9])", re.IGNORECASE),
 )
 

@@ -15,6 +15,7 @@ from tests.policies import (
     case_eks,
     case_eks_inside,
     case_eks_pods,
+    case_federation,
     case_gpu,
     case_iam,
     case_iam_policies,
@@ -52,6 +53,7 @@ CASES: list[Case] = [
         case_eks_inside,
         case_gpu,
         case_mls,
+        case_federation,
         case_res,
     )
     for case in family.CASES
