@@ -17,9 +17,10 @@ from blueprint.pack import RunningPack
 from blueprint.reach import Network, Place, internet
 from blueprint.roles import roles_of
 from components.federation import CONTROL_PORT, FLEET_PORT
-from services.federated import places
+from services.federated import places, settings
 from services.federated.errors import FederatedError
 from tests.open_questions import NOT_IN_ANY_GRAPH
+from tests.stacks.calls import calls_of
 from tests.stacks.test_kubernetes_objects import FOREIGN, problems
 from tests.stacks.test_least_privilege import exists, idle
 from tests.stacks.test_reachability import added, edited, resource, with_inputs
@@ -296,6 +297,7 @@ def environment(made: Graph, app: str) -> dict[str, str]:
 
 
 READ_BY_BOTO3 = {"AWS_ENDPOINT_URL_S3"}
+"""Service-specific endpoints (AWS SDKs and Tools Reference Guide)."""
 
 PROGRAMS: dict[str, tuple[str, type[Any]]] = {
     "superlink": ("federation", places.Server),
@@ -338,6 +340,37 @@ def test_what_a_program_cannot_do_without_is_passed(app: str, left_out: str) -> 
     assert told.pop(left_out)
     with pytest.raises(FederatedError, match=left_out):
         places.read(PROGRAMS[app][1], told)
+
+
+def test_the_terms_that_the_examples_agree_to_are_terms() -> None:
+    agreed = settings.read(passed("supernode")["TERMS"])
+    assert agreed == settings.read(passed("federation-operator")["TERMS"])
+    assert agreed.silos == len(values("federation")["federation"]["coordinates"]["silos"])
+    assert agreed.inputs == len(passed("supernode")["COLUMNS"].split(","))
+    assert agreed.protection == "secure-aggregation"
+
+
+GRANTED_ONLY = {
+    "supernode": {"kms:Decrypt", "kms:GenerateDataKey"},
+}
+"""What the AWS Encryption SDK asks for (``services/federated/silo_store.py``), which no line of ours names."""
+
+
+@pytest.mark.parametrize(
+    ("app", "asked_by"), [("superlink", "server"), ("federation-operator", "operator"), ("supernode", "silo")]
+)
+def test_a_role_may_do_what_its_program_does_and_nothing_else(app: str, asked_by: str) -> None:
+    needed = {call.action for call in calls_of(f"services.federated.{asked_by}")}
+    stack = PROGRAMS[app][0]
+    (role,) = [each for each in roles_of(graph(stack)) if any(pod.endswith(f"/{app}") for pod in each.pods)]
+    allowed = {
+        action
+        for right in role.rights
+        # What a key does for a service that is called anyway.
+        if not any("kms:ViaService" in each for each in right.conditions)
+        for action in right.actions
+    }
+    assert allowed == needed | GRANTED_ONLY.get(app, set())
 
 
 # --- what the settings refuse ------------------------------------------------------------------------------
