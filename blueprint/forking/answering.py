@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from blueprint.errors import BadInput
 from blueprint.forking.documents import Document, Keys
@@ -24,6 +26,9 @@ _FLOORS = (
 )
 """Settings that a profile has a floor for, and the floor's name."""
 
+_UNTOLD = ("repository", "jurisdiction", "home-region", "backup-region")
+"""Answers that do not look like an example where they are one: they are while the account is."""
+
 _KEPT = ("retention_days", "weekly_retention_days", "monthly_retention_days")
 """Backups of these stay at least as long as the vault holds them."""
 
@@ -38,20 +43,22 @@ class File:
     project: str
     rules: Rules
 
+    @cached_property
+    def _read(self) -> Document:
+        return Document(self.text, self.place, self.project)
+
     def document(self) -> Document:
         """Return what stands in the file, to be changed."""
-        return Document(self.text, self.place, self.project)
+        return copy.deepcopy(self._read)
 
     def present(self, question: Question) -> tuple[str, ...]:
         """Return the answer that the file gives already; none where that is the template's example."""
         found = self._present(question)
-        fresh = question.name in ("jurisdiction", "home-region", "backup-region") and is_example(
-            str(self.document().get(("account_id",)))
-        )
+        fresh = question.name in _UNTOLD and is_example(str(self._read.get(("account_id",))))
         return () if fresh or any(map(is_example, found)) else found
 
     def _present(self, question: Question) -> tuple[str, ...]:
-        document = self.document()
+        document = self._read
         owner, _, name = str(document.get(("identity", "github_repository")) or "").partition("/")
         match question.name:
             case "organisation":
@@ -99,10 +106,11 @@ def answered(file: File, answers: Answers) -> Document:
         owner, _, repository = str(document.get(("identity", "github_repository")) or "").partition("/")
         owner, repository = one.get("organisation", owner), one.get("repository", repository)
         document.put(("identity", "github_repository"), f"{owner}/{repository}")
-    if "domain" in one:
+    # What only joins a federation has no public entrance.
+    if "domain" in one and document.get(("edge",)) is not None:
         below = "" if file.environment == "prod" else f"{file.environment}."
         document.put(("edge", "domain_name"), f"api.{below}{one['domain']}")
-    if "certificate" in one:
+    if "certificate" in one and document.get(("edge",)) is not None:
         _certify(document, one["certificate"])
     if "profile" in one:
         _raise_to_floors(document, one["profile"], file.rules)
@@ -111,7 +119,7 @@ def answered(file: File, answers: Answers) -> Document:
 
 def problems(file: File, answers: Answers, question: Question) -> list[str]:
     """Return what the settings say of an answer, and of nothing else."""
-    found = file.rules.problems(file.environment, str(answered(file, answers)))
+    found = file.rules.problems_of(file.environment, answered(file, answers).values())
     return [
         line
         for line in found
@@ -156,7 +164,13 @@ def _partition(document: Document) -> str:
 def _principal(document: Document, text: str) -> str:
     if text.startswith("arn:"):
         return text
-    return f"arn:{_partition(document)}:iam::{document.get(('account_id',))}:{text}"
+    return f"arn:{_partition(document)}:iam::{_account(document)}:{text}"
+
+
+def _account(document: Document) -> str:
+    """Return the account; where it is none, that is said once, and not of each ARN besides."""
+    text = str(document.get(("account_id",)))
+    return text if re.fullmatch(r"\d{12}", text) else "0" * 12
 
 
 def _move_arns(document: Document, *, account: str, before: dict[str, str]) -> None:
@@ -170,7 +184,7 @@ def _move_arns(document: Document, *, account: str, before: dict[str, str]) -> N
             if region and region == before[key]:
                 region = str(document.get(("residency", f"{key}_region")))
                 break
-        return f"arn:{_partition(document)}:{found['service']}:{region}:{document.get(('account_id',))}:"
+        return f"arn:{_partition(document)}:{found['service']}:{region}:{_account(document)}:"
 
     for path, text in list(document.texts()):
         if (new := _ARN.sub(moved, text)) != text:

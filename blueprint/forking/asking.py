@@ -57,7 +57,9 @@ class Asking:
             )
         # What is missing is said to be that, and not to be the template's example besides.
         elif not lacking:
-            self._wrong += [f"{question.flag}: {line}" for line in self._problems(question)]
+            said = {line.partition(": ")[2] for line in self._wrong}
+            found = [line for line in self._problems(question) if line not in said]
+            self._wrong += [f"{question.flag}: {line}" for line in found]
 
     def _from_person(self, question: Question, ask: Ask) -> None:
         for group in [[each] for each in self._files] if question.each else [list(self._files)]:
@@ -152,7 +154,9 @@ class Asking:
             case "repository" if not present:
                 return (file.project,)
             case "findings" if not present:
-                return answers.get("alert", ()) or file.present(_ALERT)
+                # What is wrong with it was said already.
+                wrong = problems(file, answers, _ALERT)
+                return () if wrong else answers.get("alert", ()) or file.present(_ALERT)
             case _:
                 return ()
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from blueprint.environments import ROOT, environments, project_name
 from blueprint.errors import BadInput
 from blueprint.forking import writing
 from blueprint.forking.questions import QUESTIONS
+
+_USUAL = ("dev", "staging", "prod")
+"""Those that nearly every fork has; the others are for federations."""
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -41,7 +43,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--environments",
         metavar="LIST",
-        help="only these, separated by commas: dev,prod; all that have a file",
+        help="which, separated by commas (dev,staging,prod)",
     )
     parser.add_argument(
         "--directory", metavar="DIR", type=Path, default=ROOT, help="the fork; this one where it is left out"
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace, errors: Console) -> int:
         raise BadInput("--yes: is missing, and nobody can be asked whether to write; add it")
     asking = Asking(
         files,
-        ask=(lambda prompt: errors.input(Text(prompt))) if terminal else None,
+        ask=(lambda prompt: _typed(prompt, errors)) if terminal else None,
         tell=lambda line: errors.print(f"  {line}", style="red", markup=False, soft_wrap=True),
     )
     asking.everything({question.name: getattr(options, question.name) for question in QUESTIONS})
@@ -111,7 +113,8 @@ def _files(root: Path, wished: str | None) -> dict[str, Any]:
             f"--directory: {root} is no fork of the blueprint: it has no Pulumi.yaml; name one that is"
         )
     known = environments(root)
-    names = [name.strip() for name in wished.split(",")] if wished is not None else known
+    usual = [name for name in _USUAL if name in known] or known
+    names = [name.strip() for name in wished.split(",")] if wished is not None else usual
     for name in names:
         if name not in known:
             raise BadInput(
@@ -143,9 +146,14 @@ def _show(changes: Mapping[str, str], console: Console) -> None:
 
 def _agreed(errors: Console) -> bool:
     try:
-        return errors.input("Write this? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
+        return _typed("Write this? [y/N] ", errors).strip().lower() in ("y", "yes")
+    except (EOFError, UnicodeDecodeError):
         return False
+
+
+def _typed(prompt: str, errors: Console) -> str:
+    errors.print(prompt, end="", markup=False, soft_wrap=True)
+    return input()
 
 
 def _has_services(document: Any) -> bool:

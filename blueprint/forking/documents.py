@@ -29,9 +29,9 @@ class Document:
         Raises:
             BadInput: it is no stack file; the message names ``place``.
         """
-        self._project, self._yaml = project, _round_trip()
+        self._project = project
         try:
-            whole = self._yaml.load(text)
+            whole = _round_trip().load(text)
         except (YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -40,12 +40,16 @@ class Document:
         if not isinstance(whole, CommentedMap) or not isinstance(whole.get("config"), CommentedMap):
             raise BadInput(f"{place}: config: is missing; write the settings below it")
         self._whole: CommentedMap = whole
-        self._config: CommentedMap = whole["config"]
         self._rename_to_project()
+
+    @property
+    def _config(self) -> CommentedMap:
+        found: CommentedMap = self._whole["config"]
+        return found
 
     def __str__(self) -> str:
         written = io.StringIO()
-        self._yaml.dump(self._whole, written)
+        _round_trip().dump(self._whole, written)
         return written.getvalue()
 
     def get(self, path: Keys) -> Any:
@@ -54,6 +58,12 @@ class Document:
         for step in path[1:]:
             value = value.get(step) if isinstance(value, CommentedMap) else None
         return value
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        own = f"{self._project}:"
+        found = {str(key).removeprefix(own): value for key, value in self._config.items()}
+        return {name: value for name, value in found.items() if ":" not in name}
 
     def put(self, path: Keys, value: str | int | Sequence[str]) -> None:
         """Replace what stands at a path; nothing is touched where it stands there already."""

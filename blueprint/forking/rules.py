@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -44,9 +45,21 @@ class Rules:
             (folder / "stacks" / f"Pulumi.{environment}.yaml").write_text(text, encoding="utf-8")
             config = configuration(environment, folder)
         prefix = f"{self._project}:"
-        own = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+        return self._said(
+            environment,
+            {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)},
+        )
+
+    def problems_of(self, environment: str, values: Mapping[str, Any]) -> list[str]:
+        """Return the same of settings that stand in no file yet."""
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()
+        }
+        return self._said(environment, texts)
+
+    def _said(self, environment: str, config: Mapping[str, str]) -> list[str]:
         try:
-            self._parse(own, stack=environment)
+            self._parse(config, stack=environment)
         except pulumi.RunError as error:
             place = f"stacks/Pulumi.{environment}.yaml: "
             return [line.removeprefix(place) for line in str(error).splitlines()]
