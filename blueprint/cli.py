@@ -16,6 +16,7 @@ from blueprint.audit_report import command
 from blueprint.bootstrap import command as bootstrap
 from blueprint.changes import command as changes
 from blueprint.cost import command as cost
+from blueprint.doctor import command as doctor
 from blueprint.errors import BadInput, BlueprintError
 from blueprint.forking import command as forking
 from blueprint.inventory import command as inventory
@@ -47,6 +48,7 @@ examples:
                                              terraform, no account), look, and destroy it
   blueprint rehearse dev --plan              only plan it: ten seconds
   blueprint init                             make a fork your own: questions, checks, the environment files
+  blueprint doctor rehearse                  is all here that a rehearsal needs?
   blueprint bootstrap dev --plan             what must be in the account before the first pulumi up (needs AWS)
   blueprint inventory dev --stack dev.json   what is in the account and no stack owns (needs AWS)
   blueprint report prod --out report.html    one page for an auditor, which loads nothing
@@ -237,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     bootstrap.add_to(commands, [common])
     inventory.add_to(commands, [common])
     forking.add_to(commands, [common])
+    doctor.add_to(commands, [common])
 
     train = commands.add_parser(
         "train",

@@ -1,0 +1,1 @@
+"""What is missing on this machine for which task, and what to do about it."""
