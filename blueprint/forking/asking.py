@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from blueprint.errors import BadInput
@@ -19,9 +19,14 @@ Tell = Callable[[str], object]
 class Asking:
     """The answers of each environment, as they come in."""
 
-    def __init__(self, files: Mapping[str, File], *, ask: Ask | None, tell: Tell) -> None:
-        """Ask with ``ask``, or nobody where that is ``None``; say what is wrong with ``tell``."""
-        self._files, self._ask, self._tell = files, ask, tell
+    def __init__(
+        self, files: Mapping[str, File], *, ask: Ask | None, tell: Tell, others: Collection[str] = ()
+    ) -> None:
+        """Ask with ``ask``, or nobody where that is ``None``; say what is wrong with ``tell``.
+
+        What is answered for ``others``, environments that are left alone this time, is passed over.
+        """
+        self._files, self._ask, self._tell, self._others = files, ask, tell, frozenset(others) - set(files)
         self._wrong: list[str] = []
         self.answers: dict[str, dict[str, tuple[str, ...]]] = {environment: {} for environment in files}
 
@@ -99,6 +104,7 @@ class Asking:
     def _take(self, question: Question, given: Sequence[str], group: Iterable[str] = ()) -> list[str]:
         """Keep answers; return what is wrong with them."""
         group = list(group or self._files)
+        given = [each for each in given if each.partition("=")[0] not in self._others]
         if question.name == "ssh-key":
             given = [key for each in given for key in _keys(each)]
         if not all(_value(each, self._files).strip() for each in given):

@@ -69,6 +69,7 @@ def run(options: argparse.Namespace, errors: Console) -> int:
         files,
         ask=(lambda prompt: _typed(prompt, errors)) if terminal else None,
         tell=lambda line: errors.print(f"  {line}", style="red", markup=False, soft_wrap=True),
+        others=environments(root),
     )
     asking.everything({question.name: getattr(options, question.name) for question in QUESTIONS})
     documents = {name: answered(file, asking.answers[name]) for name, file in files.items()}

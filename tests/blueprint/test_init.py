@@ -65,14 +65,19 @@ def rules() -> Rules:
     return Rules(ROOT)
 
 
+@pytest.fixture(autouse=True)
+def modules(monkeypatch: pytest.MonkeyPatch, rules: Rules) -> None:
+    """The program's modules are the repository's own: copies of it come and go, and modules stay."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
 def init(folder: Path, *arguments: str) -> int:
     return main(["init", "--directory", str(folder), "--yes", "--no-preview", *arguments])
 
 
 def init_one(folder: Path, changed: dict[str, list[str] | None]) -> int:
     """Answer for one environment only, which is quicker."""
-    one: dict[str, list[str] | None] = {"account": ["123456789012"], "profile": ["gdpr"]}
-    return init(folder, "--environments", "dev", *flags({**one, **changed}))
+    return init(folder, "--environments", "dev", *flags(changed))
 
 
 def settings(folder: Path, environment: str) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def test_a_fork_for_europe_previews_clean(fork: Path) -> None:
         "dev",
     ]
     ran = subprocess.run(
-        [*command, *flags({"profile": ["gdpr"], "account": ["123456789012"]}), "--yes", "--format", "json"],
+        [*command, *flags({"profile": ["gdpr"]}), "--yes", "--format", "json"],
         cwd=fork,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -282,6 +287,14 @@ def test_a_wrong_call_gets_one_message(
     assert said.startswith(says), said
     assert "Traceback" not in said
     assert content(folder) == before
+
+
+def test_environments_that_were_not_named_are_left_alone(folder: Path) -> None:
+    before = content(folder)
+    assert init(folder, "--environments", "prod,dev", *flags()) == 0
+    assert settings(folder, "prod")["account_id"] == "323456789012"
+    changed = {path.name for path, was in before.items() if path.read_bytes() != was}
+    assert changed == {"Pulumi.dev.yaml", "Pulumi.prod.yaml"}
 
 
 def test_accounts_are_asked_of_every_environment(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
