@@ -160,18 +160,7 @@ def _nodes(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Itera
     if approved := _approved(reader, bastions):
         yield Node(name=APPROVED, about=_first(approved), tier="outside", ports=())
     yield from bastions
-    for name, place in network.balancers().items():
-        ports = {
-            int(said["port"]) for _, said in reader.of("aws:lb/listener:Listener") if text(said.get("port"))
-        }
-        guarded = ", web ACL" if reader.graph.of("aws:wafv2/webAclAssociation:WebAclAssociation") else ""
-        yield Node(
-            name=name,
-            about=f"load balancer{guarded}",
-            tier=_tier_of(place.subnets, tiers),
-            ports=tuple(sorted(ports, reverse=True)) or (443,),
-            place=place,
-        )
+    yield from _balancers(reader, network, tiers)
     yield from _translation(reader, tiers)
     yield from _control_planes(reader, tiers)
     yield from _pods(reader, network, tiers)
@@ -204,6 +193,28 @@ def _apart(nodes: Iterable[Node]) -> Iterator[Node]:
         seen[node.name] += 1
         again = seen[node.name]
         yield node if again == 1 else replace(node, name=f"{node.name} ({again})")
+
+
+def _balancers(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Iterator[Node]:
+    listeners = [said for _, said in reader.of("aws:lb/listener:Listener")]
+    guarded = {
+        text(said.get("resourceArn"))
+        for _, said in reader.of("aws:wafv2/webAclAssociation:WebAclAssociation")
+    }
+    arns = {each.name: each.id for each in reader.graph.of("aws:lb/loadBalancer:LoadBalancer")}
+    for name, place in network.balancers().items():
+        ports = {
+            int(said["port"])
+            for said in listeners
+            if text(said.get("loadBalancerArn")) == arns[name] and text(said.get("port"))
+        }
+        yield Node(
+            name=name,
+            about=f"load balancer{', web ACL' if arns[name] in guarded else ''}",
+            tier=_tier_of(place.subnets, tiers),
+            ports=tuple(sorted(ports, reverse=True)),
+            place=place,
+        )
 
 
 def _bastions(reader: Reader, tiers: Mapping[str, Tier]) -> Iterator[Node]:
