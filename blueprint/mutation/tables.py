@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from blueprint.mutation.mutant import Path, bare
 
 SWITCHES: Mapping[str, Any] = {
+    "acceptanceRequired": True,
     "Aurora": True,
     "DocumentDB": True,
     "DynamoDB": True,
@@ -120,6 +121,7 @@ NEUTRAL: Mapping[str, str] = {
     "deleteMarkerReplication.status": "what is deleted is still there in versions, on both sides",
     "enableBackendSecurityGroup": "who writes the rules of the load balancer",
     "enableDefaultStandards": "the standards are subscribed to by name",
+    "enableCrossZoneLoadBalancing": "where in the VPC what is admitted goes",
     "enableDnsHostnames": "names of machines",
     "enableDnsSupport": "without it nothing resolves, so nothing works",
     "enableManageBackendSecurityGroupRules": "who writes the rules of the load balancer",
@@ -198,6 +200,7 @@ ENUMS: Mapping[str, tuple[Any, ...]] = {
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider|url": ("https://idp.evil.example",),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider|clientIdLists": ("anybody",),
     "aws:lambda/permission:Permission|principal": ("*",),
+    "aws:lb/loadBalancer:LoadBalancer|enforceSecurityGroupInboundRulesOnPrivateLinkTraffic": ("off",),
     "aws:lb/listener:Listener|defaultActions.type": ("forward",),
     "aws:lb/listener:Listener|protocol": ("HTTP",),
     "aws:lb/listener:Listener|sslPolicy": (

@@ -39,12 +39,12 @@ def targets_speak_tls(group: Resource) -> Outcomes:
     references=References(fsbp=["ELB.6"], nist=["SC-24", "AU-12"]),
 )
 def load_balancers_fail_closed(balancer: Resource) -> Outcomes:
+    if not balancer.switch("enableDeletionProtection", absent=False):
+        yield balancer.violation("enableDeletionProtection", "is off")
     if balancer.switch("loadBalancerType", absent="application") != "application":
         return
     if balancer.switch("enableWafFailOpen", absent=False):
         yield balancer.violation("enableWafFailOpen", "lets everything in when the web ACL does not answer")
-    if not balancer.switch("enableDeletionProtection", absent=False):
-        yield balancer.violation("enableDeletionProtection", "is off")
     if not balancer.switch("connectionLogs.enabled", absent=False):
         yield balancer.violation("connectionLogs", "are off, so nobody sees whose TLS failed")
 

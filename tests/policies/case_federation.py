@@ -19,6 +19,7 @@ def linked(
     cidr: str = "10.80.0.0/16",
     group: bool = True,
     enforced: str | None = "on",
+    kept: bool = True,
     **changed: Any,
 ) -> Program:
     """Share a network load balancer with somebody."""
@@ -38,6 +39,7 @@ def linked(
             "balancer",
             load_balancer_type="network",
             internal=True,
+            enable_deletion_protection=kept,
             security_groups=[wall.id] if group else None,
             enforce_security_group_inbound_rules_on_private_link_traffic=enforced,
         )
@@ -105,6 +107,12 @@ CASES = [
     shared(linked(group=False), "securityGroups: are missing"),
     shared(linked(enforced="off"), "is off, so the link admits"),
     shared(linked(cidr="0.0.0.0/0"), "admits every address"),
+    Case(
+        control="EDG-11",
+        compliant=linked(),
+        violating=linked(kept=False),
+        mentions="enableDeletionProtection: is off",
+    ),
     started(coordinated(NODES, rule(port=9093)), "everybody comes"),
     started(coordinated(rule(BLOCK), STARTS), "who comes to one port comes to the operator's"),
     started(coordinated(NODES, rule(BLOCK, port=9093)), "admits addresses to the port"),
