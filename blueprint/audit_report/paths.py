@@ -22,7 +22,8 @@ TIERS: Mapping[Tier, str] = {
 }
 """Tiers inside and what makes one: the routes, whatever a tag says."""
 
-INTERNET, APPROVED, ENDPOINTS = "the internet", "approved addresses", "AWS endpoints"
+INTERNET, APPROVED, ACCOUNTS = "the internet", "approved addresses", "enrolled accounts"
+ENDPOINTS = "AWS endpoints"
 
 _SUBNET, _ROUTE = "aws:ec2/subnet:Subnet", "aws:ec2/route:Route"
 _ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
@@ -50,6 +51,8 @@ class Node:
     ports: tuple[int, ...]
     place: Place | None = None
     """Where the layers between it and others are asked; none for what the graph does not hold."""
+    admitted_to: tuple[str, ...] = ()
+    """Of somebody outside whom security groups name: the nodes whose groups do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +160,13 @@ def _tier_of(subnets: Iterable[str], tiers: Mapping[str, Tier]) -> Tier:
 def _nodes(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Iterator[Node]:
     yield Node(name=INTERNET, about="anybody", tier="outside", ports=(443,), place=internet())
     bastions = list(_bastions(reader, tiers))
-    if approved := _approved(reader, bastions):
-        yield Node(name=APPROVED, about=_first(approved), tier="outside", ports=())
+    if approved := _blocks(reader, bastions):
+        doors = tuple(each.name for each in bastions)
+        yield Node(name=APPROVED, about=_first(approved), tier="outside", ports=(), admitted_to=doors)
     yield from bastions
-    yield from _balancers(reader, network, tiers)
+    balancers = list(_balancers(reader, network, tiers))
+    yield from _accounts(reader, balancers)
+    yield from balancers
     yield from _translation(reader, tiers)
     yield from _control_planes(reader, tiers)
     yield from _pods(reader, network, tiers)
@@ -175,15 +181,7 @@ def _nodes(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Itera
             ports=(int(text(said.get("port")) or 5432),),
             place=place,
         )
-    if count := len(reader.graph.of("aws:ec2/vpcEndpoint:VpcEndpoint")):
-        endpoints = network.endpoints()
-        yield Node(
-            name=ENDPOINTS,
-            about=f"{count} services, own account",
-            tier=_tier_of(endpoints.subnets, tiers),
-            ports=(443,),
-            place=endpoints,
-        )
+    yield from _endpoints(reader, tiers)
 
 
 def _apart(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -234,9 +232,9 @@ def _bastions(reader: Reader, tiers: Mapping[str, Tier]) -> Iterator[Node]:
         )
 
 
-def _approved(reader: Reader, bastions: Iterable[Node]) -> list[str]:
-    """Return the address ranges that a security group of a bastion names."""
-    groups = {group for each in bastions if each.place for group in each.place.groups}
+def _blocks(reader: Reader, nodes: Iterable[Node]) -> list[str]:
+    """Return the address ranges that the security groups of nodes name, but the whole world."""
+    groups = {group for each in nodes if each.place for group in each.place.groups}
     return sorted(
         block
         for _, said in reader.of(_INGRESS)
@@ -244,6 +242,49 @@ def _approved(reader: Reader, bastions: Iterable[Node]) -> list[str]:
         and (block := text(said.get("cidrIpv4")) or text(said.get("cidrIpv6")))
         and block not in _WHOLE_WORLD
     )
+
+
+def _accounts(reader: Reader, balancers: Iterable[Node]) -> Iterator[Node]:
+    """Yield who comes by a private link, where one is offered."""
+    arns = {each.id: each.name for each in reader.graph.of("aws:lb/loadBalancer:LoadBalancer")}
+    services = [said for _, said in reader.of("aws:ec2/vpcEndpointService:VpcEndpointService")]
+    offered = {
+        arns.get(text(arn), "") for said in services for arn in items(said.get("networkLoadBalancerArns"))
+    }
+    doors = [each for each in balancers if each.name in offered and _blocks(reader, [each])]
+    if doors:
+        count = len({text(each) for said in services for each in items(said.get("allowedPrincipals"))})
+        yield Node(
+            name=ACCOUNTS,
+            about=f"{count}, by a private link",
+            tier="outside",
+            ports=(),
+            admitted_to=tuple(each.name for each in doors),
+        )
+
+
+def _endpoints(reader: Reader, tiers: Mapping[str, Tier]) -> Iterator[Node]:
+    """Yield the endpoints of AWS's services as one node, and each that leads to somebody else's as its own."""
+    found = list(reader.of("aws:ec2/vpcEndpoint:VpcEndpoint"))
+    foreign = [each for each in found if text(each[1].get("serviceName")).startswith("com.amazonaws.vpce.")]
+    own = [each for each in found if each not in foreign]
+    for endpoint, said in foreign:
+        about = f"private link to {text(said.get('serviceRegion')) or 'another account'}"
+        yield _endpoint(reader, tiers, reader.name(endpoint), about, [said])
+    if own:
+        about = f"{len(own)} services, own account"
+        yield _endpoint(reader, tiers, ENDPOINTS, about, [said for _, said in own])
+
+
+def _endpoint(
+    reader: Reader, tiers: Mapping[str, Tier], name: str, about: str, said: Iterable[Mapping[str, Any]]
+) -> Node:
+    """Return endpoints as one place; those that are routes have no addresses, and are not asked."""
+    interfaces = [each for each in said if each.get("vpcEndpointType") == "Interface"]
+    groups = [text(group) for each in interfaces for group in items(each.get("securityGroupIds"))]
+    subnets = list(dict.fromkeys(text(net) for each in interfaces for net in items(each.get("subnetIds"))))
+    place = _place(reader, name, groups, subnets)
+    return Node(name=name, about=about, tier=_tier_of(subnets, tiers), ports=(443,), place=place)
 
 
 def _first(blocks: list[str]) -> str:
@@ -291,6 +332,7 @@ def _place(reader: Reader, name: str, groups: Iterable[str], subnets: Iterable[s
 
 _WORKLOADS = {
     "kubernetes:apps/v1:Deployment": ("spec",),
+    "kubernetes:apps/v1:StatefulSet": ("spec",),
     "kubernetes:batch/v1:Job": ("spec",),
     "kubernetes:batch/v1:CronJob": ("spec", "jobTemplate", "spec"),
 }
@@ -314,7 +356,7 @@ def _pods(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Iterat
                 ),
             )
     for name, place in network.pods().items():
-        said, ports = about[name]
+        said, ports = about.get(name, ("pods", ()))
         yield Node(
             name=name.rpartition("/")[2] or name,
             about=said,
@@ -325,7 +367,7 @@ def _pods(reader: Reader, network: Network, tiers: Mapping[str, Tier]) -> Iterat
 
 
 def _about_pods(resource: Resource, spec: Any, namespace: str) -> str:
-    if not resource.type.endswith(":Deployment"):
+    if not resource.type.endswith((":Deployment", ":StatefulSet")):
         return f"a job in {namespace}"
     count = spec.get("replicas", 1)
     return f"{count} pod{'' if count == 1 else 's'} in {namespace}"
@@ -339,8 +381,8 @@ def _paths(network: Network, nodes: list[Node]) -> Iterator[Path]:
         if start.name == end.name or end.place is None:
             continue
         for port in end.ports:
-            if start.name == APPROVED:
-                if port == 22 and end.ports == (22,):
+            if start.admitted_to:
+                if end.name in start.admitted_to:
                     yield Path(start=start.name, end=end.name, port=port, layers={"group in": True})
             elif start.place is not None and not (start.tier == "outside" and end.tier == "outside"):
                 layers = network.layers(start.place, end.place, port)

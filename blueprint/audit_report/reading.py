@@ -8,7 +8,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from blueprint.graph import PROVIDER_PREFIX, SECRET, SIGNATURE, UNKNOWN, Graph, JsonObject, Resource
+from blueprint.graph import (
+    PROVIDER_PREFIX,
+    SECRET,
+    SIGNATURE,
+    STACK_TYPE,
+    UNKNOWN,
+    Graph,
+    JsonObject,
+    Resource,
+)
 
 KEY, REPLICA_KEY = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"
 _AWS_PROVIDER = f"{PROVIDER_PREFIX}aws"
@@ -112,9 +121,9 @@ class Reader:
 
     @cached_property
     def prefix(self) -> str:
-        """What the logical name of every resource begins with."""
-        stack = next((each.name for each in self.graph.of("pulumi:pulumi:Stack")), "")
-        return f"{stack}-" if stack else ""
+        """What the logical name of nearly every resource begins with: the project and the environment."""
+        project = next((each.urn.split("::")[1] for each in self.graph.of(STACK_TYPE)), "")
+        return f"{project}-{self.declared.get('environment') or self.graph.stack}-" if project else ""
 
     def name(self, resource: Resource) -> str:
         """Return the logical name without what every name begins with."""
