@@ -15,13 +15,15 @@ from blueprint.audit_report.paths import ENDPOINTS, TIERS, Node, Path, Paths, Su
 from blueprint.audit_report.services import COLUMNS, Card
 
 WIDTH = 1064.0
+"""Of a picture with up to five columns; with more it is wider."""
 _MARGIN, _INSET = 16.0, 16.0
 _LABELS = 190.0
 """Room for a tier's name and its subnets, left of what stands in it."""
 _NODE_HEIGHT, _TIER_HEIGHT = 54.0, 104.0
 _NODE_WIDTH = 164.0
 _NODES_LEFT = _MARGIN + 2 * _INSET + _LABELS
-_NODES_ROOM = WIDTH - _MARGIN - 2 * _INSET - _NODES_LEFT
+_COLUMN = 165.0
+"""Least room for a column of nodes: names of twenty letters stay whole."""
 _LANE, _CLEAR = 11.0, 24.0
 """Between two lanes, and between a lane and a row: the number of a port fits there."""
 _SEARCHED = 6
@@ -74,7 +76,7 @@ class _Layout:
             name="architecture",
             title=f"Architecture of {self._stack}",
             about=self._told(),
-            width=WIDTH,
+            width=self._width,
             height=0,
         )
         vpc_bottom = self._place_rows()
@@ -141,15 +143,23 @@ class _Layout:
     def _spread(self, row: int, columns: list[int]) -> None:
         """Give the nodes of a row their middles."""
         for node, column in zip(self._rows[row], columns, strict=True):
-            self._x[node.name] = _NODES_LEFT + _NODES_ROOM * (column + 0.5) / self._columns
+            self._x[node.name] = _NODES_LEFT + self._nodes_room * (column + 0.5) / self._columns
 
     @property
     def _columns(self) -> int:
         return max([1, *map(len, self._rows)])
 
     @property
+    def _width(self) -> float:
+        return max(WIDTH, _NODES_LEFT + _COLUMN * self._columns + _MARGIN + 2 * _INSET)
+
+    @property
+    def _nodes_room(self) -> float:
+        return self._width - _MARGIN - 2 * _INSET - _NODES_LEFT
+
+    @property
     def _node_width(self) -> float:
-        return min(_NODE_WIDTH, _NODES_ROOM / self._columns - 14)
+        return min(_NODE_WIDTH, self._nodes_room / self._columns - 14)
 
     # --- heights ----------------------------------------------------------------------------------------
 
@@ -187,7 +197,7 @@ class _Layout:
         picture.height = bottom + _MARGIN
 
     def _paint_services(self, picture: Picture, region_top: float, vpc_bottom: float) -> float:
-        left, width = _MARGIN, WIDTH - 2 * _MARGIN
+        left, width = _MARGIN, self._width - 2 * _MARGIN
         home = self._regions[0] if self._regions else ""
         heights = {region: _card_height(self._services.get(region, ())) for region in self._regions}
         y = vpc_bottom + 18
@@ -217,7 +227,7 @@ class _Layout:
                 picture.words(x + 10, top + 35 + index * 15, line, "small", room=width - 16)
 
     def _column(self, column: int) -> tuple[float, float]:
-        room = WIDTH - 2 * _MARGIN - 2 * _INSET
+        room = self._width - 2 * _MARGIN - 2 * _INSET
         each = room / len(COLUMNS)
         return _MARGIN + _INSET + column * each + (4 if column else 0), each - (4 if column else 0) - 4
 
@@ -235,7 +245,7 @@ class _Layout:
             if tier == "outside":
                 continue
             x, y = _MARGIN + 2 * _INSET - 4, self._top[row] - (_TIER_HEIGHT - _NODE_HEIGHT) / 2
-            picture.box(x, y, WIDTH - 2 * x, _TIER_HEIGHT, f"tier {tier}", round=8)
+            picture.box(x, y, self._width - 2 * x, _TIER_HEIGHT, f"tier {tier}", round=8)
             picture.words(x + 12, y + 21, f"{tier} subnets", f"label {tier}")
             picture.words(x + 12, y + 37, TIERS[tier], "small", room=_LABELS - 4)
             zones = _by_zone([subnet for subnet in self._paths.subnets if subnet.tier == tier])
@@ -255,7 +265,7 @@ class _Layout:
             start = self._at(arrow, source)
             heights = [arrow.lanes[gutter] for gutter in arrow.gutters if gutter in arrow.lanes]
             # What passes a row does so beside everything in it.
-            turns = [start[0], *([WIDTH - _MARGIN - 1.5 * _INSET] * (len(heights) - 1)), end[0]]
+            turns = [start[0], *([self._width - _MARGIN - 1.5 * _INSET] * (len(heights) - 1)), end[0]]
             points = [start]
             if not heights:
                 end = (start[0], end[1])
