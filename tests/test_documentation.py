@@ -207,7 +207,6 @@ RUN_BY: dict[str, str] = {
     r".*blueprint diff .*": "tests/blueprint/test_changes.py::",
     r".*blueprint report .*": "tests/blueprint/test_audit_report.py::",
     r".*blueprint doctor.*": "tests/blueprint/test_doctor.py::",
-    r"make federate.*": "tests/services/federated/test_local.py::",
     r".*blueprint init.*": "tests/blueprint/test_init.py::",
     r".*blueprint check .*": "tests/blueprint/test_cli.py::test_check_says_of_the_export_what_preview_said",
     r".*blueprint controls .*": "tests/blueprint/test_controls.py::test_the_command_prints_for_people_and_for_machines",
