@@ -135,6 +135,13 @@ def _free(resource: Resource, table: Prices) -> bool:
     if resource.type == "kubernetes:core/v1:Service":
         spec = resource.inputs.get("spec")
         return isinstance(spec, dict) and spec.get("type", "ClusterIP") in ("ClusterIP", "NodePort")
+    if resource.type == "kubernetes:apps/v1:StatefulSet":
+        # What it claims is a disk for each of its pods, and is kept when they go.
+        spec = resource.inputs.get("spec")
+        return isinstance(spec, dict) and not spec.get("volumeClaimTemplates")
+    if resource.type == "aws:acm/certificate:Certificate":
+        # Public ones that stay with AWS; a private authority asks for each, and so does one that can be exported.
+        return not {"certificateAuthorityArn", "options"} & resource.inputs.keys()
     if resource.type == "aws:accessanalyzer/analyzer:Analyzer":
         # Those that look for access that nobody uses are paid for by role.
         return resource.inputs.get("type", "ACCOUNT") in ("ACCOUNT", "ORGANIZATION")
@@ -247,7 +254,7 @@ def _endpoint(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Amount]
 def _load_balancer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Amount]:
     kind = str(resource.inputs.get("loadBalancerType", "application"))
     yield f"load balancer {kind}", 1
-    if resource.inputs.get("internal") is not True and kind == "application":
+    if resource.inputs.get("internal") is not True and kind != "gateway":
         yield "public IPv4 address", len(_list(resource.inputs, "subnets"))
 
 

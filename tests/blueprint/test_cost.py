@@ -91,6 +91,14 @@ def test_endpoints_count_by_zone_and_gateways_of_the_route_table_are_free() -> N
         (resource("aws:eks/cluster:Cluster"), "EXTENDED"),
         (resource("aws:dynamodb/table:Table", billingMode="PROVISIONED"), "its kind is on no list"),
         (resource("kubernetes:core/v1:Service", spec={"type": "LoadBalancer"}), "its kind is on no list"),
+        (
+            resource("kubernetes:apps/v1:StatefulSet", spec={"volumeClaimTemplates": [{}]}),
+            "its kind is on no list",
+        ),
+        (
+            resource("aws:acm/certificate:Certificate", options={"export": "ENABLED"}),
+            "its kind is on no list",
+        ),
         (nodes(1, capacityType="SPOT")[1], "spot"),
         (nodes(1)[1], "launch template"),
         (resource(NODES, scalingConfig=UNKNOWN), "scalingConfig"),
