@@ -51,7 +51,9 @@ class About:
     purpose: str | None = None
 
 
-def write(into: Path, results: Path, agreed: Settings, about: About, held: Examples, signer: Signer) -> str:
+def write(
+    into: Path, results: Path, agreed: Settings, about: About, held: Examples | None, signer: Signer
+) -> str:
     """Write the candidate of a run that came to its end, and sign it; return the model's digest.
 
     Args:
@@ -59,25 +61,23 @@ def write(into: Path, results: Path, agreed: Settings, about: About, held: Examp
         results: What the ServerApp left.
         agreed: The federation's terms.
         about: What the operator says of the model.
-        held: Rows that the server holds, float32[n, inputs] between 0 and 1, and their classes, int64[n].
+        held: Rows that the server holds, float32[n, inputs] between 0 and 1, and their classes, int64[n]. Where it
+            holds none, the gateway has no screen for novel inputs, and the card says so.
         signer: Of who vouches for it.
 
     Raises:
         FederatedError: the run failed, or the model is not one that is taken.
     """
     result, rounds, arrays = _read(results)
-    half = len(held[0]) // 2
     try:
-        calibrated, statistics = novelty.calibrated(
-            held[0][:half], held[0][half:], false_positive_rate=FALSE_POSITIVES
-        )
+        screens, statistics = _screens(held)
         folder.write(
             into,
             graph=models.onnx_graph(arrays),
             schema=_schema(agreed, about),
-            statistics=Statistics(examples=half, novelty=calibrated),
+            statistics=screens,
             arrays=statistics,
-            card=_card(agreed, about, result, rounds),
+            card=_card(agreed, about, result, rounds, screened=held is not None),
             privacy=Privacy.model_validate(result["privacy"]),
             weights=_weights(arrays),
         )
@@ -123,7 +123,24 @@ def _weights(arrays: models.Arrays) -> bytes | None:
     return save({"2.weight": np.ascontiguousarray(arrays[0].T), "2.bias": np.ascontiguousarray(arrays[1])})
 
 
-def _card(agreed: Settings, about: About, result: dict[str, Any], rounds: list[dict[str, Any]]) -> Card:
+def _screens(held: Examples | None) -> tuple[Statistics, dict[str, np.ndarray]]:
+    if held is None:
+        return Statistics(examples=1), {}
+    half = len(held[0]) // 2
+    calibrated, arrays = novelty.calibrated(
+        held[0][:half], held[0][half:], false_positive_rate=FALSE_POSITIVES
+    )
+    return Statistics(examples=half, novelty=calibrated), arrays
+
+
+def _card(
+    agreed: Settings,
+    about: About,
+    result: dict[str, Any],
+    rounds: list[dict[str, Any]],
+    *,
+    screened: bool,
+) -> Card:
     last = rounds[-1]
     ended = (
         "after the agreed rounds" if result["stopped"] == "rounds" else "when the privacy budget was spent"
@@ -140,7 +157,12 @@ def _card(agreed: Settings, about: About, result: dict[str, Any], rounds: list[d
         intended_use=about.intended_use,
         limits=(
             f"Learned by a federation of {agreed.silos} silos, whose rows stayed where they are; it ended {ended}. "
-            f"{result['statement']}\nInputs are scaled to 0 to 1. Figures come from rows of the server's own."
+            f"{result['statement']}\nInputs are scaled to 0 to 1. "
+            + (
+                "Figures and screens come from rows of the server's own."
+                if screened
+                else "The server holds no rows, so nothing was measured, and no screen knows a novel input."
+            )
         ),
         dataset=about.dataset,
         purpose=about.purpose,

@@ -53,9 +53,13 @@ class Server(_Places):
     model_bucket: str | None = None
     model_prefix: str = "candidates/"
     """Where candidates go, signed."""
+    model_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "federated"
+    model_title: Annotated[str, Field(min_length=1, max_length=200)] = "Learned by a federation"
+    model_use: Annotated[str, Field(min_length=1, max_length=2000)] = "As the federation's silos agreed."
+    """What the model card says of a candidate; its version is the second in which it was made."""
     signing_key_file: Path | None = None
     signing_key_arn: str | None = None
-    """Of who vouches for what the federation learned."""
+    """Of who vouches for what the federation learned; without one, results lie where the ServerApp wrote them."""
     secure_aggregation: Annotated[str, Field(pattern="^(required|optional)$")] = "required"
     """Whether a run without it is refused; what an experiment on one's own machine may leave out."""
 
@@ -93,6 +97,9 @@ class Silo(_Places):
     store_key_arn: str | None = None
     store_key_file: Path | None = None
     """What the store's data keys are wrapped by: a key of KMS, or 32 bytes in a file."""
+    homomorphic_key_file: Path | None = None
+    homomorphic_key_secret_id: str | None = None
+    """The key that silos share, where homomorphic encryption was agreed."""
     data_api_url: Annotated[str, Field(pattern=r"^https://[^\s]+$")] | None = None
     data_api_token_file: Path | None = None
     data_api_ca_file: Path | None = None

@@ -13,10 +13,11 @@ import secrets
 import signal
 import threading
 import time
+from functools import partial
 
 import trustme
 
-from services.federated import doors, processes, superlink
+from services.federated import doors, outcome, processes, superlink
 from services.federated.doors import APPS, CONTROL, FLEET, RUNTIME, Door
 from services.federated.places import Server, kept, secret_file
 from services.federated.processes import Processes
@@ -30,7 +31,7 @@ def run(places: Server) -> int:
     Raises:
         FederatedError: something that it needs is missing or wrong.
     """
-    state = places.state_folder
+    state, key = places.state_folder, outcome.signer(places)
     places.results.mkdir(parents=True, exist_ok=True, mode=0o700)
     runtime_secret = secrets.token_bytes(32)
     secret = kept(state, "runtime-secret", runtime_secret)
@@ -72,6 +73,9 @@ def run(places: Server) -> int:
             },
         )
         threading.Thread(target=_watched, args=(running,), daemon=True).start()
+        if key is not None:
+            terms = partial(superlink.last_settings, app)
+            threading.Thread(target=outcome.watch, args=(places, key, terms), daemon=True).start()
         asyncio.run(doors.serve(app, listening))
     return 0
 

@@ -11,7 +11,9 @@ import json
 import os
 import secrets
 import signal
+import sys
 import time
+from pathlib import Path
 
 import trustme
 import yaml
@@ -25,6 +27,11 @@ from services.federated.places import Silo, kept, secret_file
 from services.federated.processes import Processes
 
 LOOPBACK = "127.0.0.1"
+
+NODE, APP = "the node", "what runs the app"
+
+AGAIN_SECONDS, STEADY_SECONDS, PATIENCE_SECONDS = 3.0, 30.0, 120.0
+"""Before a node that ended is started again; after which it had come in; for how long it may fail to."""
 
 
 def run(places: Silo) -> int:
@@ -50,7 +57,7 @@ def run(places: Silo) -> int:
     }
     told |= {"silo-store": str(places.store), "silo-terms": str(terms)}
     node = (
-        *(processes.tool("flower-supernode"), "--superlink", places.federation_address),
+        *(sys.executable, "-m", "services.federated.node", "--superlink", places.federation_address),
         *("--root-certificates", str(secret_file(places, "federation_ca"))),
         *("--auth-supernode-private-key", str(secret_file(places, "node_key"))),
         *("--trusted-entities", str(entities)),
@@ -66,15 +73,38 @@ def run(places: Silo) -> int:
     )
     signal.signal(signal.SIGTERM, _stop)
     with Processes() as running:
-        running.start("the node", node, processes.environment(state / "node"))
-        running.start(
-            "what runs the app",
-            client,
-            {**processes.environment(state / "client"), **silo_store.named(places)},
-        )
+        running.start(APP, client, {**processes.environment(state / "client"), **_told(places)})
+        _kept_up(running, node, state, places.silo_name)
+    return 0
+
+
+def _kept_up(running: Processes, node: tuple[str, ...], state: Path, name: str) -> None:
+    """Keep the node running: a server that was away is come back to, one that refuses is not asked for ever.
+
+    Raises:
+        FederatedError: the node kept ending, or what runs the app is over.
+    """
+    lived = time.monotonic()
+    while time.monotonic() - lived < PATIENCE_SECONDS:
+        started = time.monotonic()
+        running.start(NODE, node, processes.environment(state / "node"))
         while (over := running.ended()) is None:
             time.sleep(0.5)
-    raise FederatedError(f"{places.silo_name}: {over} is over; see what it said above")
+        if over != NODE:
+            raise FederatedError(f"{name}: {over} is over; see what it said above")
+        running.stop(NODE)
+        if time.monotonic() - started > STEADY_SECONDS:
+            lived = time.monotonic()
+        time.sleep(AGAIN_SECONDS)
+    raise FederatedError(f"{name}: the server does not take the node; see what was said above")
+
+
+def _told(places: Silo) -> dict[str, str]:
+    """Return what the ClientApp reads from its environment."""
+    said = silo_store.named(places)
+    if places.homomorphic_key_file or places.homomorphic_key_secret_id:
+        said["HOMOMORPHIC_KEY_FILE"] = str(secret_file(places, "homomorphic_key"))
+    return said
 
 
 def trusted(places: Silo) -> dict[str, str]:

@@ -88,6 +88,13 @@ def application(*, database: str, runtime_secret: bytes, node_keys: dict[str, st
     return app
 
 
+def last_settings(app: Any) -> str:
+    """Return the settings that the last run was started with."""
+    runs = app.state.linkstate_factory.state().get_run_info()
+    last = max(runs, key=lambda run: str(run.pending_at), default=None)
+    return str(last.override_config.get("settings", "")) if last else ""
+
+
 def submission(app: SignedApp) -> bytes:
     """Return what the operator sends to ``/v1/apps``."""
     return json.dumps(
