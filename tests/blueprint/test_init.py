@@ -311,6 +311,7 @@ def test_a_private_key_is_never_repeated(folder: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr()
     assert "is a private key; write the public key" in said.err
     assert "b3BlbnNzaC1rZXkt" not in said.err + said.out
+    assert len(said.err.splitlines()) == 1
 
 
 def test_keys_are_read_from_their_file(folder: Path) -> None:
@@ -372,6 +373,22 @@ def test_all_files_are_replaced_or_none(folder: Path, monkeypatch: pytest.Monkey
     assert content(folder) == before
 
 
+def test_an_interrupt_waits_until_all_files_are_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writing.replace({folder / f"stacks/Pulumi.{name}.yaml": "new" for name in ENVIRONMENTS})
+    assert {(folder / f"stacks/Pulumi.{name}.yaml").read_text() for name in ENVIRONMENTS} == {"new"}
+    assert [path for path in (folder / "stacks").iterdir() if path.name.startswith(".")] == []
+
+
 def test_a_folder_that_cannot_be_written_is_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -429,6 +446,14 @@ def test_a_list_grows_and_shrinks_among_its_comments(values: list[str]) -> None:
     assert yaml.safe_load(written)["config"]["p:bastion"]["allowed_cidrs"] == values
     for comment in ("# who", "# after the list", "# before the next", "# the team"):
         assert comment in written
+
+
+def test_a_key_keeps_its_comments_under_another_name() -> None:
+    written = str(Document(LIST, "file", "q"))
+    assert yaml.safe_load(written) == yaml.safe_load(LIST.replace("p:", "q:"))
+    assert [line.partition("#")[2] for line in written.splitlines()] == [
+        line.partition("#")[2] for line in LIST.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
