@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,9 @@ _OWNER_TAGS = (
 """Tags by which services of AWS say for what they made something. Nobody else can give a tag that begins with aws:
 (Tagging AWS Resources User Guide, "Tag naming limits and requirements"); others, anybody could hide behind."""
 
+UNIQUE = re.compile(r"arn:.+|[a-z]+-[0-9a-f]{8,17}")
+"""An ARN, or an id that AWS made up: no two things have it."""
+
 Lister = Callable[[Cloud, str], Iterator[Item]]
 
 GLOBAL = "global"
@@ -47,10 +51,9 @@ def take(cloud: Cloud, regions: Sequence[str]) -> list[Item]:
     """Return everything in these regions and in the global services, each once, by kind and name."""
     found = [item for lister in EVERYWHERE for item in lister(cloud, regions[0])]
     found += [item for region in regions for lister in IN_A_REGION for item in lister(cloud, region)]
-    known = {each for item in found for each in item.ids}
-    for region in regions:
-        # What a direct listing has told already is told better there.
-        found += [item for item in _tagged(cloud, region) if not item.ids & known]
+    # What a direct listing has told already is told better there. A name alone says nothing: many kinds share it.
+    known = {each for item in found for each in item.ids if UNIQUE.fullmatch(each)}
+    found += [item for region in regions for item in _tagged(cloud, region) if not item.ids & known]
     return sorted(set(found), key=lambda item: (item.kind, item.region, item.name))
 
 
@@ -230,13 +233,16 @@ def _tagged(cloud: Cloud, region: str) -> Iterator[Item]:
     for each in cloud.every("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", region):
         arn = str(each["ResourceARN"])
         _, _, service, _, _, resource = arn.split(":", 5)
-        kind, slash, name = resource.partition("/")
+        kind, name = [*re.split("[:/]", resource, maxsplit=1), ""][:2]
+        if (service, kind) == ("eks", "cluster"):
+            continue
+        made_up = name.rpartition("/")[2]
         yield _item(
-            f"{service} {kind}" if slash else service,
+            f"{service} {kind}" if name else service,
             name or resource,
             region,
             arn,
-            name.rpartition("/")[2] or resource.rpartition(":")[2],
+            made_up if UNIQUE.fullmatch(made_up) else "",
             tags=tags_of(each.get("Tags")),
         )
 

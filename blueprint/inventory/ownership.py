@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from blueprint.bootstrap.target import Target
 from blueprint.graph import Graph, Resource
-from blueprint.inventory.account import Item
+from blueprint.inventory.account import UNIQUE, Item
 
 Owner = Literal["a stack", "the bootstrap", "the settings", "AWS", "known", "nobody"]
 
@@ -37,8 +36,6 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "EKS cluster": ("aws:eks/cluster:Cluster",),
 }
 """Which resources of a stack own a thing of a kind. A bucket that is called as a role of the stack is not the stack's."""
-
-_UNIQUE = re.compile(r"arn:.+|[a-z]+-[0-9a-f]{8,17}")
 
 _IDENTIFYING = ("allocationId", "arn", "bucket", "identifier", "keyId", "name", "publicIp", "resourceId")
 """Outputs that say which thing in the account a resource is."""
@@ -79,7 +76,7 @@ class Ownership:
                 if resource.custom and resource.type.startswith("aws:"):
                     self._by_type.setdefault(resource.type, set()).update(_ids(resource))
         self._all = {each for ids in self._by_type.values() for each in ids}
-        self._unique = {each for each in self._all if _UNIQUE.fullmatch(each)}
+        self._unique = {each for each in self._all if UNIQUE.fullmatch(each)}
 
     def of(self, item: Item) -> Owned:
         """Return whose a thing is."""

@@ -31,6 +31,8 @@ from blueprint.bootstrap.target import GITHUB, Target
 from blueprint.errors import BadInput, BlueprintError
 from blueprint.graph import Graph
 
+pytestmark = pytest.mark.usefixtures("account")
+
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 """moto's own account."""
 
@@ -84,9 +86,19 @@ def remove_audience(response: Any) -> ActionResult:
     return EmptyResult()
 
 
-@pytest.fixture(autouse=True)
+@contextlib.contextmanager
+def mended() -> Iterator[None]:
+    """Mend what moto lacks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "_bucket_response_put", put_with_tags)
+        for name, answer in (("add_client_id_to", add_audience), ("remove_client_id_from", remove_audience)):
+            patch.setattr(IamResponse, f"{name}_open_id_connect_provider", answer, raising=False)
+        yield
+
+
+@pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account, and the credentials of its administrator."""
+    """An empty account, and credentials that are nobody's outside of it."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -94,10 +106,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(S3Response, "_bucket_response_put", put_with_tags)
-    for name, answer in (("add_client_id_to", add_audience), ("remove_client_id_from", remove_audience)):
-        monkeypatch.setattr(IamResponse, f"{name}_open_id_connect_provider", answer, raising=False)
-    with mock_aws():
+    with mock_aws(), mended():
         yield
 
 
