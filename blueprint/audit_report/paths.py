@@ -112,7 +112,7 @@ def paths(reader: Reader) -> Paths:
     try:
         network = Network(reader.graph)
         found.nodes = list(_apart(_nodes(reader, network, tiers)))
-        found.paths = list(_paths(network, found.nodes))
+        found.paths = list(_paths(reader, network, found.nodes))
     except (KeyError, StopIteration, TypeError, ValueError, AttributeError) as error:
         found.not_read = f"{type(error).__name__}: {error}"
     return found
@@ -232,8 +232,8 @@ def _bastions(reader: Reader, tiers: Mapping[str, Tier]) -> Iterator[Node]:
         )
 
 
-def _blocks(reader: Reader, nodes: Iterable[Node]) -> list[str]:
-    """Return the address ranges that the security groups of nodes name, but the whole world."""
+def _blocks(reader: Reader, nodes: Iterable[Node], port: int | None = None) -> list[str]:
+    """Return the address ranges that the security groups of nodes name, but the whole world; for one port, or any."""
     groups = {group for each in nodes if each.place for group in each.place.groups}
     return sorted(
         block
@@ -241,7 +241,13 @@ def _blocks(reader: Reader, nodes: Iterable[Node]) -> list[str]:
         if text(said.get("securityGroupId")) in groups
         and (block := text(said.get("cidrIpv4")) or text(said.get("cidrIpv6")))
         and block not in _WHOLE_WORLD
+        and (port is None or _covers(said, port))
     )
+
+
+def _covers(said: Mapping[str, Any], port: int) -> bool:
+    low, high = text(said.get("fromPort")), text(said.get("toPort"))
+    return not (low.isdecimal() and high.isdecimal()) or int(low) <= port <= int(high)
 
 
 def _accounts(reader: Reader, balancers: Iterable[Node]) -> Iterator[Node]:
@@ -376,14 +382,15 @@ def _about_pods(resource: Resource, spec: Any, namespace: str) -> str:
 # --- who may talk to whom ---------------------------------------------------------------------------------
 
 
-def _paths(network: Network, nodes: list[Node]) -> Iterator[Path]:
+def _paths(reader: Reader, network: Network, nodes: list[Node]) -> Iterator[Path]:
     for start, end in product(nodes, nodes):
         if start.name == end.name or end.place is None:
             continue
         for port in end.ports:
             if start.admitted_to:
                 if end.name in start.admitted_to:
-                    yield Path(start=start.name, end=end.name, port=port, layers={"group in": True})
+                    layers: dict[Layer, bool] = {"group in": bool(_blocks(reader, [end], port))}
+                    yield Path(start=start.name, end=end.name, port=port, layers=layers)
             elif start.place is not None and not (start.tier == "outside" and end.tier == "outside"):
                 layers = network.layers(start.place, end.place, port)
                 yield Path(start=start.name, end=end.name, port=port, layers=_asked(start, end, layers))

@@ -411,6 +411,32 @@ def test_an_arrow_goes_where_a_rule_does() -> None:
     assert before - after == {("data-api", "database", 5432)}
 
 
+def test_who_comes_by_a_private_link_is_told_from_the_internet() -> None:
+    graph, catalogue, verdict = judged()
+
+    def linked(resource: Resource) -> Resource:
+        if resource.type == INGRESS and resource.urn.endswith("edge-from-internet-443"):
+            return replace(resource, inputs={**resource.inputs, "cidrIpv4": "10.9.0.0/16"})
+        return resource
+
+    (balancer,) = graph.of("aws:lb/loadBalancer:LoadBalancer")
+    offered = {
+        "networkLoadBalancerArns": [balancer.id],
+        "allowedPrincipals": ["arn:aws:iam::333344445555:root"],
+    }
+    service = replace(
+        balancer,
+        urn="urn:pulumi:prod::p::aws:ec2/vpcEndpointService:VpcEndpointService::link",
+        type="aws:ec2/vpcEndpointService:VpcEndpointService",
+        inputs=offered,
+    )
+    offering = Graph("prod", (*map(linked, graph.resources), service))
+    made = facts.gathered(offering, verdict, catalogue, day=DAY, commit="abc", source="a test")
+    ways = {(path.start, path.end, path.port) for path in made.network.paths if path.open}
+    assert (paths.ACCOUNTS, "edge", 443) in ways
+    assert not {(paths.INTERNET, "edge", 443), (paths.ACCOUNTS, "edge", 80)} & ways
+
+
 def test_a_tier_is_what_its_routes_make_it_whatever_its_tag_says() -> None:
     graph = judged()[0]
     (table,) = [
