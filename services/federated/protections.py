@@ -1,7 +1,11 @@
-"""What each combination protects against, and what it does not: the table of the documentation, and the card's sentences."""
+"""What each combination protects against, and what it does not: the documentation's page, and the card's sentences.
+
+python -m services.federated.protections > docs/federated-protections.md
+"""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from services.federated.settings import Aggregation, Privacy, Protection, Settings
@@ -78,6 +82,11 @@ def statement(settings: Settings) -> str:
         f"{seen}. Gaussian noise of {privacy.noise_multiplier:g} times the norm hides {hidden} from {whom}{server}, within "
         f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g} at most."
     )
+
+
+def page() -> str:
+    """Return the page of the documentation."""
+    return f"{_BEFORE}\n{table()}\n{_AFTER}"
 
 
 def table() -> str:
@@ -179,3 +188,35 @@ def _poisoned(settings: Settings) -> str:
     if settings.protection == "clear":
         return "moves the mean, by the norm over the number of silos"
     return "moves the mean: by the norm over the number of silos by its app, by the norm at most if it lies"
+
+
+_BEFORE = """# What each combination of a federation's terms protects against
+
+`python -m services.federated.protections` writes this page from the code, and a test holds it to that. Combinations that
+are not here contradict each other and are refused by `services/federated/settings.py`, with the reason. The table is for
+seven silos and a threshold of five.
+"""
+
+_AFTER = """- **A server that listens** runs the protocol as it is and keeps what it receives; one that **cheats** does as it likes.
+- Masks are stretched from whole seeds by AES-256, not by Flower's generator, which has 32 bits of them
+  (`services/federated/secure_aggregation.py`). A silo gives no two shares of one other, answers a round once, and holds
+  the server to the terms that the silo keeps itself.
+- Public keys of silos come through the server, unsigned. One that invents silos is what secure aggregation does not
+  withstand; local privacy bounds what it reads.
+- **Homomorphic**: all silos have one key, which opens every ciphertext. The server has none, and a silo is handed the sum
+  alone, by the server's word. Whoever has the key and a ciphertext reads that update.
+- **Privacy of a record** hides one row of one silo, of a **silo** everything that one silo has. Under *central* privacy
+  with masks or encryption each silo adds its part of the noise, so that the fewest silos that may be added up make the
+  whole. Silos in league with each other know their own parts of it. With *central* privacy in clear the server adds the
+  noise, and is trusted with single updates. In *local* privacy each silo adds all of it.
+- A silo counts what it gave within a run and stops at the budget, whatever the server says. Budgets of two runs add up:
+  agreeing to new terms is agreeing to spend again.
+- **Within the norm**: a silo that sends a well-formed wrong update. Robust means compare single updates, so they need them
+  in clear: who fears a lying silo more than the server takes those, who fears the server more takes masks.
+- No silo says how many rows it has, or how well it does: all weigh the same, and quality is measured on the server's own
+  rows.
+"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

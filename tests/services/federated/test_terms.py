@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +70,26 @@ def test_the_table_has_every_combination_once() -> None:
     kinds = protections.combinations()
     assert len({kind.model_dump_json() for kind in kinds}) == len(kinds) == 27
     assert protections.table().count("\n") == len(protections.grouped()) + 2
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    page = Path(__file__).parents[3] / "docs" / "federated-protections.md"
+    assert page.read_text() == protections.page()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "not_said"),
+    [
+        ({}, "sums of 5 or more", "saw each silo's"),
+        ({"protection": "clear"}, "saw each silo's update", "sums"),
+        ({"protection": "homomorphic"}, "a silo that holds the key opened", "sums"),
+        ({"privacy": privacy()}, "hides one record from whoever has the model", "trusted"),
+        ({"privacy": privacy(), "protection": "clear"}, "the server itself is trusted", "sums"),
+        ({"privacy": privacy(mode="local", of="silo")}, "hides one silo from the server", "trusted"),
+    ],
+)
+def test_the_card_says_who_saw_what(changed: dict[str, Any], said: str, not_said: str) -> None:
+    sentence = protections.statement(settings.read(json.dumps({**GOOD, **changed})))
+    assert said in sentence
+    assert not_said not in sentence
+    assert len(sentence) < 500
