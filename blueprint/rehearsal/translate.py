@@ -41,6 +41,11 @@ _OUTPUTS: dict[str, dict[str, Any]] = {
         "identities": [{"oidcs": [{"issuer": "identity[0].oidc[0].issuer"}]}],
         "vpcConfig": {"clusterSecurityGroupId": "vpc_config[0].cluster_security_group_id"},
     },
+    "aws_vpc_endpoint": {
+        "dnsEntries": [
+            {"dnsName": "dns_entry[0].dns_name", "hostedZoneId": "dns_entry[0].hosted_zone_id"},
+        ],
+    },
 }
 
 _ADVANCED_DNS = "DNS Firewall Advanced is newer than provider 5"

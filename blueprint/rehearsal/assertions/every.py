@@ -13,6 +13,7 @@ from blueprint.rehearsal.assertions import (
     database,
     edge,
     encryption,
+    federation,
     network,
     services,
     storage,
@@ -28,6 +29,7 @@ TOPICS = (
     cluster.cluster,
     services.services,
     edge.edge,
+    federation.federation,
     audit.audit,
     backup.backup,
 )
