@@ -32,17 +32,34 @@ def test_a_silo_whose_app_died_comes_back(world: World, answers: Answers) -> Non
 def test_a_server_that_was_killed_comes_back_with_its_nodes_and_runs_again(
     world: World, answers: Answers
 ) -> None:
-    before = world.control().nodes()
+    before, known = world.control().nodes(), noticed(world)
     world.running.kill("server")
     with pytest.raises(FederatedError, match="does not answer"):
         world.control().nodes()
+    # Its connections are accepted and closed again, as by a load balancer with no server behind it: the node gives up.
+    world.until(lambda: noticed(world) > known, "nobody notices")
     world.start_server()
     # Nobody is enrolled again, and nobody else is.
     assert world.control().nodes() == before
+    # To come back under its number it waits until the server has given up its former self: 2 heartbeats of 30 s.
+    world.until(lambda: back(world), "the node does not come back", 150)
     rounds = world.run(rounds=1)
     assert sorted(str(answer.get("silo", answer)) for answer in rounds[0]) == [
         str(silo) for silo in range(SILOS)
     ]
+
+
+LOST, IN = "handshake error detected", "SuperNode ID"
+
+
+def noticed(world: World) -> int:
+    """Return how often the node behind the relay lost the server."""
+    return world.log(f"silo-{SILOS - 1}").count(LOST)
+
+
+def back(world: World) -> bool:
+    log = world.log(f"silo-{SILOS - 1}")
+    return log.rfind(IN) > log.rfind(LOST)
 
 
 def test_a_program_that_is_told_to_stop_leaves_nothing_behind(world: World, tmp_path: Path) -> None:
