@@ -45,6 +45,7 @@ class Hub(ThreadingHTTPServer):
 
     def __init__(self, artifact: bytes) -> None:
         self.artifact = artifact
+        self.listed_bytes = len(artifact)
         self.pull = {"state": "open", "head": {"sha": HEAD}}
         self.comments: list[dict[str, Any]] = [
             {"id": 1, "user": {"login": "stranger"}, "body": f"{MARK}\nnot ours"}
@@ -59,7 +60,7 @@ class Hub(ThreadingHTTPServer):
     def answer(self, method: str, path: str, body: Any) -> Any:
         path = path.split("?")[0].removeprefix("/repos/o/r/")
         if path == "actions/runs/7/artifacts":
-            listed = {"id": 5, "size_in_bytes": len(self.artifact)}
+            listed = {"id": 5, "size_in_bytes": self.listed_bytes}
             return {"artifacts": [listed] if self.artifact else []}
         if path == "pulls/3":
             return self.pull
@@ -176,9 +177,16 @@ def test_an_archive_that_grows_when_it_is_opened_is_refused() -> None:
         opened(bomb)
 
 
-def test_an_answer_without_an_end_is_refused(hub: Hub) -> None:
-    hub.artifact = b"x" * 300_000
+def test_an_artifact_larger_than_it_may_be_is_refused_whatever_its_listing_says(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.artifact = archive(number="3", comment_md=f"{MARK}\n") + bytes(300_000)
     assert keep(hub) == 1
+    assert "the answer is larger than" in capsys.readouterr().err
+    hub.listed_bytes = 300_000
+    assert keep(hub) == 1
+    assert "one artifact review of at most" in capsys.readouterr().err
+    assert len(hub.comments) == 1
 
 
 def test_a_strangers_comment_can_call_nobody_and_lead_nowhere() -> None:
