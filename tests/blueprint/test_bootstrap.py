@@ -368,7 +368,9 @@ def foreign_boundary() -> None:
 
 
 def foreign_key() -> None:
-    key = aws("kms").create_key()["KeyMetadata"]["KeyId"]
+    # It says what it is for as ours does, and not that it is ours.
+    tags = [{"TagKey": "key", "TagValue": ALIASES[0].removeprefix("alias/")}]
+    key = aws("kms").create_key(Tags=tags)["KeyMetadata"]["KeyId"]
     aws("kms").create_alias(AliasName=ALIASES[0], TargetKeyId=key)
 
 
