@@ -58,14 +58,17 @@ DP: dict[str, Any] = {
 }
 """What protects a row of the bundled digits, of which silos have 1,437."""
 
+STEPS = {"local_steps": 5}
+"""Between two rounds, where noise is not counted by the step."""
+
 MODES: dict[str, dict[str, Any]] = {
-    "plain": {"protection": "clear"},
-    "secagg": {"protection": "secure-aggregation"},
-    "secagg-dp": {"protection": "secure-aggregation", "privacy": DP},
+    "plain": {"protection": "clear", **STEPS},
+    "secagg": {"protection": "secure-aggregation", **STEPS},
+    "secagg-dp": {"protection": "secure-aggregation", "privacy": DP, "learning_rate": 4.0},
     "local-dp": {"protection": "clear", "privacy": {**DP, "mode": "local"}},
-    "krum": {"protection": "clear", "aggregation": "krum", "poisoned": 1},
-    "median": {"protection": "clear", "aggregation": "median", "poisoned": 1},
-    "homomorphic": {"protection": "homomorphic"},
+    "krum": {"protection": "clear", "aggregation": "krum", "poisoned": 1, **STEPS},
+    "median": {"protection": "clear", "aggregation": "median", "poisoned": 1, **STEPS},
+    "homomorphic": {"protection": "homomorphic", **STEPS},
 }
 """Combinations of the federation's terms; docs/federated.md says what each protects against."""
 
