@@ -20,6 +20,9 @@ Keys = tuple[str, ...]
 """Keys from the top of the settings down: ``("residency", "home_region")``."""
 
 
+_IN_EVERY_FILE = "residency"
+
+
 class Document:
     """The settings of one environment, in the text that they stand in."""
 
@@ -114,13 +117,22 @@ class Document:
         return section, path[-1]
 
     def _rename_to_project(self) -> None:
-        """Let keys of the template's project be keys of this one: ``pulumi new`` names a project anew."""
-        own = f"{self._project}:"
-        strangers = {str(key).partition(":")[0] for key in self._config if ":" in str(key)} - {"pulumi"}
-        if len(strangers) == 1 and self._project not in strangers:
-            for key in [str(key) for key in self._config if not str(key).startswith("pulumi:")]:
-                if ":" in key:
-                    _rename(self._config, key, own + key.partition(":")[2])
+        """Let keys of the template's project be keys of this one: ``pulumi new`` names a project anew.
+
+        It has written what it asked for under the new name already; that goes to where the template's value stood.
+        """
+        own, names = f"{self._project}:", [str(key) for key in self._config]
+        template = next(
+            (name.partition(":")[0] for name in names if name.endswith(f":{_IN_EVERY_FILE}")), None
+        )
+        if template is None or f"{own}{_IN_EVERY_FILE}" in names:
+            return
+        for name in names:
+            if name.startswith(f"{template}:"):
+                new = own + name.partition(":")[2]
+                if new in self._config:
+                    self._config[name] = self._config.pop(new)
+                _rename(self._config, name, new)
 
 
 def read(path: Path, place: str, project: str) -> tuple[str, Document]:

@@ -425,6 +425,20 @@ def test_a_project_of_another_name_gets_its_keys(folder: Path) -> None:
     assert yaml.safe_load(text)["config"]["acme-ml:identity"]["github_repository"] == "acme/acme-ml"
 
 
+def test_what_pulumi_new_asked_for_goes_to_its_place() -> None:
+    text = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text()
+    asked = f"{text}  acme-ml:owner: ml@acme.eu\n  acme-ml:profile: gdpr\n  aws:region: eu-west-1\n"
+    document = Document(asked, "file", "acme-ml")
+    written = yaml.safe_load(str(document))["config"]
+    assert list(written) == [
+        *(key.replace(f"{PROJECT}:", "acme-ml:") for key in yaml.safe_load(text)["config"]),
+        "aws:region",
+    ]
+    assert (written["acme-ml:owner"], written["acme-ml:profile"]) == ("ml@acme.eu", "gdpr")
+    # Keys of a provider are nobody's settings.
+    assert str(Document(f"{text}  aws:region: x\n", "file", PROJECT)) == f"{text}  aws:region: x\n"
+
+
 LIST = """\
 config:
   p:bastion:
@@ -435,6 +449,7 @@ config:
     # after the list
   # before the next
   p:owner: a@b.cd # the team
+  p:residency: {}
 """
 
 
