@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi_aws as aws
 
+from tests.policies.case_eks_pods import LABELS
 from tests.policies.case_mls import deployed
-from tests.policies.case_red import LABELS
 from tests.policies.cases import Case, Program, k8s
 
 ALPHA = "arn:aws:iam::333344445555:root"
