@@ -55,7 +55,14 @@ def told(*command: str) -> subprocess.CompletedProcess[str]:
 def zizmor(folder: Path) -> subprocess.CompletedProcess[str]:
     """Audit offline; the status is 0 where nothing is found (zizmor's documentation, "Exit codes")."""
     return subprocess.run(
-        [str(BIN / "zizmor"), "--offline", "--persona=pedantic", "--no-progress", "--color=never", str(folder)],
+        [
+            str(BIN / "zizmor"),
+            "--offline",
+            "--persona=pedantic",
+            "--no-progress",
+            "--color=never",
+            str(folder),
+        ],
         cwd=folder.parent,
         capture_output=True,
         text=True,

@@ -97,7 +97,8 @@ def test_every_form_tells_every_finding_and_its_fix(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_shows_what_is_waived_with_reason_owner_and_last_day(form: str) -> None:
-    text = rendered(form).replace("\\", "")
+    # In a comment a space of no width keeps an address from calling anybody.
+    text = rendered(form).replace("\\", "").replace("&#8203;", "")
     for said in (WAIVED.why, WAIVED.owner, WAIVED.expiry, "is open to the world"):
         assert said in text
     assert rendered(form, verdict=replace(VERDICT, waived=())) != rendered(form)
