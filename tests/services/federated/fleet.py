@@ -75,6 +75,4 @@ class Knock:
         """Come as the node of a key."""
         public = public_key_to_bytes(claimed or key.public_key())
         request = ActivateNodeRequest(public_key=public, heartbeat_interval=30)
-        return self.signed(
-            "/v1/fleet/activate-node", request, key, claimed=claimed, seconds_ago=seconds_ago
-        )
+        return self.signed("/v1/fleet/activate-node", request, key, claimed=claimed, seconds_ago=seconds_ago)

@@ -77,8 +77,8 @@ class World:
             self._control = Control(self.control_address, server_ca=self.ca, certificate=self.operator_tls)
         return self._control
 
-    def start_server(self, *, tls: Path | None = None, seconds: float = START_SECONDS) -> None:
-        """Start the server, and wait until it answers."""
+    def start_server(self, *, tls: Path | None = None, wait: bool = True) -> None:
+        """Start the server, and wait until it answers if asked to."""
         self.program(
             "server",
             "server",
@@ -93,7 +93,8 @@ class World:
                 "OPERATOR_CA_FILE": str(self.operators_ca),
             },
         )
-        self.until(lambda: self.control().online() is not None, "the server does not answer", seconds)
+        if wait:
+            self.until(lambda: self.control().online() is not None, "the server does not answer")
 
     def enrol(self) -> None:
         """Admit all silos, as an operator does."""
