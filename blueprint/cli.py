@@ -197,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         "less than 97%% are seen.",
     )
     mutate.add_argument(
-        "environments", metavar="ENV", nargs="*", help="dev, staging, prod; all if none is given"
+        "environments", metavar="ENV", nargs="*", help="dev, staging and prod if none is given"
     )
     mutate.add_argument(
         "--sample", metavar="N", type=_count, help="judge only so many of them, chosen at random"
@@ -333,7 +333,6 @@ def _manifests(options: argparse.Namespace, errors: Console) -> int:
 def _mutate(options: argparse.Namespace, errors: Console) -> int:
     from rich.progress import Progress
 
-    from blueprint.environments import environments
     from blueprint.graph import canonical_json
     from blueprint.mutation import run
 
@@ -342,7 +341,7 @@ def _mutate(options: argparse.Namespace, errors: Console) -> int:
             "--write: the page is about all mutants of all environments; leave ENV and --sample out"
         )
     wish = run.Wish(
-        environments=options.environments or environments(), sample=options.sample, seed=options.seed
+        environments=options.environments or run.PLATFORMS, sample=options.sample, seed=options.seed
     )
     with Progress(console=errors, transient=True) as progress:
         task = progress.add_task("Judging mutants", total=None)

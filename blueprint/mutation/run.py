@@ -24,6 +24,10 @@ _BEGIN = "<!-- made by make mutate -->"
 _END = "<!-- end -->"
 
 
+PLATFORMS = ["dev", "staging", "prod"]
+"""What docs/mutation.md is about: the whole platform, at its three sizes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What to mutate: environments, and of their mutants a random ``sample`` (all, where it is ``None``)."""
