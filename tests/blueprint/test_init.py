@@ -373,6 +373,15 @@ def test_all_files_are_replaced_or_none(folder: Path, monkeypatch: pytest.Monkey
     assert content(folder) == before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take interrupts, here and in what is started here: a shell's background jobs ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_until_all_files_are_replaced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -597,7 +606,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(folder: Path) -> Iterator[Terminal]:
+def terminal(folder: Path, interruptible: None) -> Iterator[Terminal]:  # noqa: ARG001
     opened = Terminal(folder)
     yield opened
     opened.end()
