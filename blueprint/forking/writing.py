@@ -74,9 +74,16 @@ def _swap(prepared: Mapping[Path, Path]) -> None:
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait until all files are replaced: some new and some old would be neither."""
-    asked = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    asked: list[int] = []
+    # Handlers and not a mask: a mask is one thread's, and a signal to the process takes another.
+    before = {
+        each: signal.signal(each, lambda number, _: asked.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in before.items():
+            signal.signal(each, handler or signal.SIG_DFL)
+    for number in dict.fromkeys(asked):
+        signal.raise_signal(number)

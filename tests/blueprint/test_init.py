@@ -606,7 +606,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(folder: Path, interruptible: None) -> Iterator[Terminal]:  # noqa: ARG001
+def terminal(folder: Path, interruptible: None) -> Iterator[Terminal]:
     opened = Terminal(folder)
     yield opened
     opened.end()
