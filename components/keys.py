@@ -58,6 +58,35 @@ _SERVICES_OF: Mapping[Domain, tuple[str, ...]] = {
 """Through which services the keys of a domain may be used (KMS Developer Guide, "kms:ViaService")."""
 
 
+def administration(
+    administrator_arns: Sequence[pulumi.Input[str]], root: str, *, never: Literal["Use", "Sign"]
+) -> list[Statement]:
+    """Return who may administer a key: the administrators, and whoever IAM hands it on to; none may use it.
+
+    Without the delegation nobody could deploy (KMS refuses a policy that its maker cannot change, and who deploys
+    is not known here), and a key whose administrators are deleted would be locked for good.
+
+    Args:
+        administrator_arns: ARNs of the roles that administer it.
+        root: ARN of the account's root, which stands for the account's IAM policies.
+        never: What administrators may not do with it; names the statement.
+    """
+    return [
+        Statement(
+            sid=f"AdministratorsMayChangeButNot{never}",
+            actions=ADMINISTRATION,
+            principals={"AWS": administrator_arns},
+            resources=["*"],
+        ),
+        Statement(
+            sid="AccountMayDelegateAdministration",
+            actions=ADMINISTRATION,
+            principals={"AWS": [root]},
+            resources=["*"],
+        ),
+    ]
+
+
 class KeyRing(pulumi.ComponentResource):
     """The keys of every data domain, and what the backup region needs of them.
 
@@ -197,8 +226,7 @@ class KeyRing(pulumi.ComponentResource):
 
     def _policy(self, domain: Domain, region: str) -> pulumi.Output[str]:
         statements = [
-            self._administration(),
-            self._delegation(),
+            *administration(self._administrator_arns, self._root(), never="Use"),
             self._use(domain, region),
             self._grants(domain, region),
         ]
@@ -214,27 +242,6 @@ class KeyRing(pulumi.ComponentResource):
 
     def _root(self) -> str:
         return f"arn:{self._partition}:iam::{self._account_id}:root"
-
-    def _administration(self) -> Statement:
-        return Statement(
-            sid="AdministratorsMayChangeButNotUse",
-            actions=ADMINISTRATION,
-            principals={"AWS": self._administrator_arns},
-            resources=["*"],
-        )
-
-    def _delegation(self) -> Statement:
-        """Let IAM policies hand on the administration, never the use.
-
-        Without it nobody could deploy (KMS refuses a policy that its maker cannot change, and who deploys is
-        not known here), and a key whose administrators are deleted would be locked for good.
-        """
-        return Statement(
-            sid="AccountMayDelegateAdministration",
-            actions=ADMINISTRATION,
-            principals={"AWS": [self._root()]},
-            resources=["*"],
-        )
 
     def _use(self, domain: Domain, region: str) -> Statement:
         return Statement(

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.documents import Statement, partition_of, policy_document
-from components.keys import ADMINISTRATION
+from components.keys import administration
 
 
 class ModelSigningKey(pulumi.ComponentResource):
@@ -60,19 +60,7 @@ class ModelSigningKey(pulumi.ComponentResource):
             )
         root = f"arn:{partition_of(region)}:iam::{account_id}:root"
         statements = [
-            Statement(
-                sid="AdministratorsMayChangeButNotSign",
-                actions=ADMINISTRATION,
-                principals={"AWS": administrator_arns},
-                resources=["*"],
-            ),
-            Statement(
-                # For the same reason as at the platform's other keys: who deploys is not known here.
-                sid="AccountMayDelegateAdministration",
-                actions=ADMINISTRATION,
-                principals={"AWS": [root]},
-                resources=["*"],
-            ),
+            *administration(administrator_arns, root, never="Sign"),
             Statement(
                 sid="AccountMayDelegateVerification",
                 actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"],

@@ -14,7 +14,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.documents import Statement, partition_of, policy_document
-from components.keys import ADMINISTRATION
+from components.keys import administration
 
 UPSTREAMS: Mapping[str, str] = {
     "ecr-public": "public.ecr.aws",
@@ -266,19 +266,7 @@ class Registry(pulumi.ComponentResource):
     def _signing_policy(self, administrator_arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
         root = f"arn:{self._partition}:iam::{self._account_id}:root"
         return [
-            Statement(
-                sid="AdministratorsMayChangeButNotSign",
-                actions=ADMINISTRATION,
-                principals={"AWS": administrator_arns},
-                resources=["*"],
-            ),
-            Statement(
-                # For the same reason as at the platform's other keys: who deploys is not known here.
-                sid="AccountMayDelegateAdministration",
-                actions=ADMINISTRATION,
-                principals={"AWS": [root]},
-                resources=["*"],
-            ),
+            *administration(administrator_arns, root, never="Sign"),
             Statement(
                 sid="AccountMayDelegateVerification",
                 actions=["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"],

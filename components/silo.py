@@ -18,7 +18,7 @@ import pulumi_aws as aws
 from components.data_api import AUDIENCE
 from components.documents import Statement, partition_of, policy_document
 from components.federation import Surroundings
-from components.keys import ADMINISTRATION
+from components.keys import administration
 from components.nodes import between_groups
 from components.pod_network import Pods
 from components.pods import TOKENS, Container
@@ -190,19 +190,7 @@ def _key_statements(
 ) -> list[Statement]:
     root = f"arn:{partition_of(region)}:iam::{account_id}:root"
     return [
-        Statement(
-            sid="AdministratorsMayChangeButNotUse",
-            actions=ADMINISTRATION,
-            principals={"AWS": administrator_arns},
-            resources=["*"],
-        ),
-        Statement(
-            # For the same reason as at the platform's other keys: who deploys is not known here.
-            sid="AccountMayDelegateAdministration",
-            actions=ADMINISTRATION,
-            principals={"AWS": [root]},
-            resources=["*"],
-        ),
+        *administration(administrator_arns, root, never="Use"),
         Statement(
             # Not delegated to IAM. EKS puts the tags on each session (Amazon EKS User Guide, "Grant Pods access to
             # AWS resources based on tags").
