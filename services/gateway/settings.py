@@ -120,4 +120,4 @@ def root_secret(settings: Settings) -> bytes:
     Raises:
         SettingsError: neither a file nor a secret of AWS is named.
     """
-    return secret(settings, file="query_secret_file", aws="query_secret_id").strip()
+    return secret(settings, file="query_secret_file", aws="query_secret_id")
