@@ -18,20 +18,25 @@ from services.redteam.findings import Array, Result
 from services.redteam.subject import TensorModel, TextModel
 from services.redteam.thresholds import Extraction, TensorExtraction
 
+THIEVES = 10
+"""Who ask about noise, each for themselves. One may be lucky (0.49 to 0.76 of one and the same model of digits), but without
+data nobody can tell which copy is the lucky one: what a thief may expect is the mean."""
+
 
 def attack(
     model: TensorModel, examples: Part, others: Part, asked: TensorExtraction, chance: np.random.Generator
 ) -> Result:
-    """Copy the model twice, and ask copy and model about ``examples``; ``others`` are the thief's own inputs."""
+    """Copy the model with ``others``, the thief's own inputs, and with noise; ask copies and model about ``examples``."""
     own = others.sample(asked.queries, chance).inputs
-    noise = chance.uniform(model.range.low, model.range.high, (asked.queries, *model.shape)).astype(
-        np.float32
-    )
     given = model.labels(examples.inputs)
 
     def agreement(queries: Array) -> float:
         copy = copied(model, queries, _given(model.answers(queries), asked))
         return float((_labels_of(copy, examples.inputs) == given).mean())
+
+    def noise() -> Array:
+        drawn = chance.uniform(model.range.low, model.range.high, (asked.queries, *model.shape))
+        return drawn.astype(np.float32)
 
     return Result(
         measured=(
@@ -40,9 +45,9 @@ def attack(
             ),
             findings.at_most(
                 "extraction-agreement-without-data",
-                agreement(noise),
+                float(np.mean([agreement(noise()) for _ in range(THIEVES)])),
                 asked.most_agreement_without_data,
-                _about(asked, len(noise)),
+                f"{_about(asked, asked.queries)}; mean of {THIEVES} thieves",
             ),
         )
     )
