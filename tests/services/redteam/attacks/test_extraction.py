@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from services.redteam import chance
+import numpy as np
+import pytest
+import torch
+
+from services.redteam import chance, copying
 from services.redteam.attacks import extraction
 from services.redteam.findings import Result
 from services.redteam.thresholds import Tensor, Text
@@ -45,8 +49,28 @@ def test_no_more_is_asked_than_the_budget(opened: Opened, tensor: Tensor) -> Non
     model.answers = counting  # type: ignore[method-assign]
     asked = tensor.extraction.model_copy(update={"queries": 50})
     extraction.attack(model, attacked(), others(), asked, chance.begin(0, "extraction"))
-    # Two thieves with fifty questions each; and the owner's own comparison.
-    assert sorted(counted) == [50, 50, 150]
+    # Fifty questions of each thief, one with inputs and the others without; and the owner's own comparison.
+    assert sorted(counted) == [*[50] * (1 + extraction.THIEVES), 150]
+
+
+def test_what_is_said_of_thieves_without_data_is_no_ones_luck(
+    opened: Opened, tensor: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, made = opened(world.good()), []
+    copied = copying.copied
+
+    def remembered(*arguments: Any) -> Any:
+        made.append(copied(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(extraction, "copied", remembered)
+    inputs = attacked().inputs
+    found = extraction.attack(model, attacked(), others(), tensor.extraction, chance.begin(0, "thief"))
+    with torch.no_grad():
+        labels = [copy(torch.from_numpy(inputs)).argmax(1).numpy() for copy in made[1:]]
+    agreements = [float((each == model.labels(inputs)).mean()) for each in labels]
+    assert max(agreements) - min(agreements) > 0.1, "thieves that are all alike show nothing here"
+    assert value(found, "extraction-agreement-without-data") == pytest.approx(np.mean(agreements))
 
 
 def test_the_thiefs_inputs_are_not_those_that_are_compared() -> None:
