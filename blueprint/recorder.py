@@ -22,6 +22,8 @@ from blueprint import outputs as aws_outputs
 from blueprint.errors import BadInput
 from blueprint.graph import PROVIDER_PREFIX, STACK_TYPE, UNKNOWN, Graph, Resource, engine_values, in_order
 
+_SETTLED_SECONDS = 60.0
+
 Program = Callable[[], object]
 
 Answer = Callable[[Resource, Mapping[str, Any]], tuple[str, dict[str, Any]]]
@@ -76,14 +78,25 @@ def _run(program: Program, recorder: _Recorder, config: dict[str, str]) -> None:
     loop = asyncio.new_event_loop()
     try:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _discard(program())))
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _settled(program)))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-def _discard(_result: object) -> None:
-    return None
+async def _settled(program: Program) -> None:
+    """Run the program, and wait for what it began.
+
+    The SDK waits too, but for one of thousands at a time, which it counts anew each time: six seconds of eight for a whole
+    platform. Where something fails, or takes longer than anything in one process should, the waiting is left to it.
+    """
+    program()
+    while begun := asyncio.all_tasks() - {asyncio.current_task()}:
+        done, waiting = await asyncio.wait(
+            begun, timeout=_SETTLED_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+        )
+        if waiting or any(each.cancelled() or each.exception() for each in done):
+            return
 
 
 class _NoMocks(pulumi_mocks.Mocks):

@@ -24,6 +24,10 @@ KEPT_DAYS = 2
 
 _ATTEMPTS = 8
 
+_CALL_SECONDS = 2
+_START_SECONDS = 60
+"""How long the file's other users are waited for: by a caller no longer than he waits for us, by a start patiently."""
+
 
 class LedgerError(Exception):
     """The ledger cannot be used, or gave no answer; the message says where."""
@@ -125,7 +129,7 @@ class SqliteLedger:
         self._path = path
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            with closing(self._connection()) as connection:
+            with closing(self._connection(_START_SECONDS)) as connection:
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS taken (account TEXT PRIMARY KEY, day TEXT NOT NULL, count INTEGER NOT NULL)"
                 )
@@ -135,7 +139,7 @@ class SqliteLedger:
     def lease(self, day: date, principal: str, model: str, *, least: int, share: int, most: int) -> Lease:
         """Take a share, in one transaction."""
         account = row_id(day, principal, model)
-        with closing(self._connection()) as connection, connection:
+        with closing(self._connection(_CALL_SECONDS)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             row = connection.execute("SELECT count FROM taken WHERE account = ?", (account,)).fetchone()
             taken = int(row[0]) if row else 0
@@ -150,9 +154,9 @@ class SqliteLedger:
             connection.execute("DELETE FROM taken WHERE day < ?", (oldest,))
         return Lease(want, taken + want)
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self, waits: float) -> sqlite3.Connection:
         # A file that was taken away is not silently made anew: that would be a new budget.
-        return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=2)
+        return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=waits)
 
 
 def _forget_at(day: date) -> int:
