@@ -1,4 +1,4 @@
-"""Alarms on what nobody does without being asked about it: CIS AWS Foundations 3.0, section 4, as one table."""
+"""Alarms on what nobody does without being asked about it: CIS AWS Foundations 3.0, section 4, and break-glass."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_PATTERN = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class CisAlarm:
-    """One row: its number in CIS AWS Foundations 3.0, a name, what happened, and the events that show it."""
+    """One row: a name, what happened, the events that show it, and its number in CIS AWS Foundations 3.0, if it has one."""
 
-    cis: str
+    cis: str | None
     name: str
     about: str
     pattern: str
@@ -235,6 +235,17 @@ CIS_ALARMS: tuple[CisAlarm, ...] = (
 )
 """Each row is a metric filter and an alarm. The last of the section, 4.16, is Security Hub itself (``detectors.py``)."""
 
+BREAK_GLASS = CisAlarm(
+    cis=None,
+    name="break-glass-use",
+    about="Somebody took on break-glass, or did something as it",
+    # Both: who switches roles in the console asks for no role by its ARN.
+    pattern='{ (($.eventName = "AssumeRole*") && ($.requestParameters.roleArn = "*-break-glass"))'
+    ' || ($.userIdentity.sessionContext.sessionIssuer.arn = "*-break-glass") }',
+)
+
+ALARMS = (*CIS_ALARMS, BREAK_GLASS)
+
 
 class CisAlarms(pulumi.ComponentResource):
     """A metric filter and an alarm for every row of the table."""
@@ -245,7 +256,7 @@ class CisAlarms(pulumi.ComponentResource):
         *,
         log_group_name: pulumi.Input[str],
         topic_arn: pulumi.Input[str],
-        alarms: Sequence[CisAlarm] = CIS_ALARMS,
+        alarms: Sequence[CisAlarm] = ALARMS,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make the filters on the trail's log group and the alarms that tell ``topic_arn``.
@@ -272,7 +283,7 @@ class CisAlarms(pulumi.ComponentResource):
             aws.cloudwatch.MetricAlarm(
                 metric,
                 name=metric,
-                alarm_description=f"{row.about} (CIS AWS Foundations 3.0, {row.cis})",
+                alarm_description=_description(row),
                 namespace=NAMESPACE,
                 metric_name=metric,
                 statistic="Sum",
@@ -286,3 +297,7 @@ class CisAlarms(pulumi.ComponentResource):
                 opts=under,
             )
         self.register_outputs({})
+
+
+def _description(row: CisAlarm) -> str:
+    return f"{row.about} (CIS AWS Foundations 3.0, {row.cis})" if row.cis else row.about

@@ -290,7 +290,7 @@ def test_what_the_page_adds_is_built_and_held_by_its_control(previewed: Path, se
     careless.write_text(text.replace('"messageRetentionSeconds": 345600', '"messageRetentionSeconds": 600'))
     ran = blueprint("check", str(careless), root=second)
     assert ran.returncode == 1
-    assert "AUD-23" in ran.stdout
+    assert "AUD-24" in ran.stdout
 
 
 def test_what_the_page_adds_to_the_rehearsal_is_asked(second: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 from controls.aud import ALARM, EVENT_RULE, EVENT_TARGET, METRIC_FILTER, SUBSCRIPTION, TOPIC, TRAIL
 from machinery.buckets import BUCKET
@@ -91,15 +93,53 @@ _FURTHER: Mapping[str, tuple[str, ...]] = {
     ),
 )
 def somebody_hears_of_the_rest(trail: Resource, stack: Stack) -> Outcomes:
-    heard = {str(alarm.reference("metricName")) for alarm in stack.of(ALARM) if alarm.has("alarmActions")}
-    patterns = [
-        filter_.word("pattern")
-        for filter_ in stack.of(METRIC_FILTER)
-        if str(filter_.reference("metricTransformation.name")) in heard
-    ]
+    patterns = stack.once(_heard_patterns)
     for question, words in _FURTHER.items():
         if not any(all(word in pattern for word in words) for pattern in patterns):
             yield trail.violation("", f"raises no alarm about {question}")
+
+
+def _heard_patterns(stack: Stack) -> tuple[str, ...]:
+    """Return the patterns of the filters whose count rings an alarm that tells somebody."""
+    heard = {str(alarm.reference("metricName")) for alarm in stack.of(ALARM) if alarm.has("alarmActions")}
+    return tuple(
+        filter_.word("pattern")
+        for filter_ in stack.of(METRIC_FILTER)
+        if str(filter_.reference("metricTransformation.name")) in heard
+    )
+
+
+ROLE = "aws:iam/role:Role"
+
+_OF_A_ROLE = ("sessionIssuer.arn", "requestParameters.roleArn")
+"""Where an event of the trail names a role (CloudTrail User Guide, "CloudTrail userIdentity element")."""
+
+
+@catalogue.stack(
+    "AUD-23",
+    "Somebody hears when break-glass is used",
+    severity=MEDIUM,
+    on=ROLE,
+    remedy="Count, by a LogMetricFilter, events whose $.userIdentity.sessionContext.sessionIssuer.arn is the role's, and let a MetricAlarm with alarm_actions watch it.",
+    references=References(
+        nist=["AC-2(12)", "AC-6(9)", "AU-6"], hipaa=["164.308(a)(1)(ii)(D)"], pci=["10.2.1.2"]
+    ),
+)
+def somebody_hears_of_break_glass(role: Resource, stack: Stack) -> Outcomes:
+    if role.switch("tags.persona") != "break-glass":
+        return
+    if not any(_tells_of(pattern, str(role.reference("name"))) for pattern in stack.once(_heard_patterns)):
+        yield role.violation("", "can be used without anybody being told")
+
+
+def _tells_of(pattern: str, role_name: str) -> bool:
+    """Say whether a pattern compares the role of an event with this one; asterisks stand for anything."""
+    compared = [
+        value.rpartition("/")[2]
+        for place, value in re.findall(r'\$\.([\w.]+) = "([^"]*)"', pattern)
+        if place.endswith(_OF_A_ROLE)
+    ]
+    return any(fnmatchcase(role_name, value) for value in compared)
 
 
 @catalogue.resource(

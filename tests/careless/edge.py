@@ -133,6 +133,17 @@ def trail_whose_alarm_wakes_nobody(name: str) -> None:
     )
 
 
+@mistake("AUD-23")
+def break_glass_that_nobody_hears_of(name: str) -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT}}
+    aws.iam.Role(
+        name,
+        name=f"{name}-breaks-glass",
+        assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        tags={"persona": "break-glass"},
+    )
+
+
 @mistake("AUD-08")
 def findings_that_reach_nobody(name: str) -> None:
     aws.guardduty.Detector(name, enable=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blueprint.graph import Graph
-from components.cis_alarms import CIS_ALARMS, MAX_PATTERN, CisAlarm, CisAlarms
+from components.cis_alarms import ALARMS, CIS_ALARMS, MAX_PATTERN, CisAlarm, CisAlarms
 from tests.components.filter_patterns import Unreadable, matches
 from tests.components.support import TOPIC, built
 
@@ -49,8 +49,21 @@ def sign_in(
     )
 
 
+ROLES = "arn:aws:iam::111122223333:role/secure-ml-platform-prod-"
+
+
+def takes_on(persona: str, name: str = "AssumeRole") -> dict[str, Any]:
+    return call(name, "sts", requestParameters={"roleArn": ROLES + persona, "roleSessionName": "ada"})
+
+
+def acts_as(persona: str, name: str, service: str = "ec2") -> dict[str, Any]:
+    issuer = {"type": "Role", "arn": ROLES + persona}
+    who = {"type": "AssumedRole", "sessionContext": {"sessionIssuer": issuer}}
+    return call(name, service, userIdentity=who)
+
+
 def ringing(event: dict[str, Any]) -> set[str]:
-    return {row.name for row in CIS_ALARMS if matches(row.pattern, event)}
+    return {row.name for row in ALARMS if matches(row.pattern, event)}
 
 
 RINGS = {
@@ -73,12 +86,18 @@ RINGS = {
     "route-change": [call("CreateRoute")],
     "vpc-change": [call("CreateVpcPeeringConnection")],
     "organization-change": [call("LeaveOrganization", "organizations")],
+    "break-glass-use": [
+        takes_on("break-glass"),
+        takes_on("break-glass", "AssumeRoleWithSAML"),
+        acts_as("break-glass", "GetCallerIdentity", "sts"),
+        acts_as("break-glass", "SwitchRole", "signin"),
+    ],
 }
 
 
 def test_the_table_has_every_row_of_the_benchmark() -> None:
     assert [row.cis for row in CIS_ALARMS] == [f"4.{number}" for number in range(1, 16)]
-    assert {row.name for row in CIS_ALARMS} == set(RINGS)
+    assert {row.name for row in ALARMS} == set(RINGS)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +127,19 @@ def test_what_happened_rings_its_own_alarm(name: str, event: dict[str, Any]) -> 
             id="log-delivery",
         ),
         pytest.param(call("CreatePolicy", "iot"), id="a-policy-of-another-service"),
+        pytest.param(takes_on("operator"), id="a-role-of-every-day"),
+        pytest.param(acts_as("operator", "DescribeInstances"), id="a-look-by-a-role-of-every-day"),
+        pytest.param(
+            call("CreateFunction20150331", "lambda", requestParameters={"roleArn": ROLES + "break-glass"}),
+            id="a-role-that-is-named-and-not-taken",
+        ),
     ],
 )
 def test_ordinary_work_rings_nothing(event: dict[str, Any]) -> None:
     assert ringing(event) == set()
 
 
-@pytest.mark.parametrize("row", CIS_ALARMS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ALARMS, ids=lambda row: row.name)
 def test_every_row_is_a_filter_and_an_alarm_that_reaches_people(row: CisAlarm, graph: Graph) -> None:
     (counted,) = [f.inputs for f in graph.of(FILTER) if f.name == f"cis-{row.name}"]
     (alarm,) = [a.inputs for a in graph.of(ALARM) if a.name == f"cis-{row.name}"]

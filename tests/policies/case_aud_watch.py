@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
@@ -218,6 +218,45 @@ def queue(*, guarded: bool) -> Callable[[], object]:
     return program
 
 
+OF_ROLE = '{ ($.userIdentity.sessionContext.sessionIssuer.arn = "%s") }'
+
+
+def watched_role(
+    *,
+    pattern: str = OF_ROLE % f"arn:aws:iam::{ACCOUNT}:role/platform-break-glass",
+    persona: str = "break-glass",
+    actions: Sequence[str] = (TOPIC,),
+) -> Callable[[], object]:
+    """A role of a persona, and an alarm on what a filter of this pattern counts; none where it is empty."""
+
+    def program() -> None:
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+        aws.iam.Role(
+            "role",
+            name=f"platform-{persona}",
+            assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            tags={"persona": persona},
+        )
+        if not pattern:
+            return
+        aws.cloudwatch.LogMetricFilter(
+            "filter",
+            log_group_name="g",
+            pattern=pattern,
+            metric_transformation={"name": "used", "namespace": "ours", "value": "1"},
+        )
+        aws.cloudwatch.MetricAlarm(
+            "alarm",
+            comparison_operator="GreaterThanThreshold",
+            evaluation_periods=1,
+            metric_name="used",
+            namespace="ours",
+            alarm_actions=list(actions),
+        )
+
+    return program
+
+
 def subscription(protocol: str) -> Callable[[], object]:
     return lambda: aws.sns.TopicSubscription(
         "s", topic=TOPIC, protocol=protocol, endpoint=f"{protocol}://example.org"
@@ -351,6 +390,26 @@ CASES = [
         compliant=trail(cloud_watch_logs_group_arn="arn:g", insight_selectors=INSIGHTS),
         violating=trail(insight_selectors=INSIGHTS),
         mentions="cloudWatchLogsGroupArn",
+    ),
+    *(
+        Case(
+            control="AUD-23",
+            compliant=watched_role(),
+            violating=watched_role(**change),
+            mentions="without anybody being told",
+        )
+        for change in (
+            {"pattern": '{ ($.eventName = "AssumeRole") }'},
+            {"pattern": OF_ROLE % "*-operator"},
+            {"pattern": '{ $.errorMessage = "*-break-glass" }'},
+            {"actions": ()},
+        )
+    ),
+    Case(
+        control="AUD-23",
+        compliant=watched_role(persona="operator", pattern=""),
+        violating=watched_role(pattern=""),
+        mentions="without anybody being told",
     ),
     Case(
         control="AUD-17",
