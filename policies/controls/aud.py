@@ -239,12 +239,25 @@ _QUESTIONS: Mapping[str, tuple[str, ...]] = {
     ),
 )
 def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
+    yield from unheard(_QUESTIONS, trail, stack)
+
+
+def unheard(questions: Mapping[str, tuple[str, ...]], trail: Resource, stack: Stack) -> Outcomes:
+    """Yield a violation for each question that no alarm answers, by the words that its filter cannot do without."""
+    patterns = stack.once(heard_patterns)
+    for question, words in questions.items():
+        if not any(all(word in pattern for word in words) for pattern in patterns):
+            yield trail.violation("", f"raises no alarm about {question}")
+
+
+def heard_patterns(stack: Stack) -> tuple[str, ...]:
+    """Return the patterns of the filters whose count rings an alarm that tells somebody."""
     heard = {
         (str(alarm.reference("namespace")), str(alarm.reference("metricName")))
         for alarm in stack.of(ALARM)
         if alarm.has("alarmActions")
     }
-    patterns = [
+    return tuple(
         filter_.word("pattern")
         for filter_ in stack.of(METRIC_FILTER)
         if (
@@ -252,10 +265,7 @@ def somebody_hears_of_changes(trail: Resource, stack: Stack) -> Outcomes:
             str(filter_.reference("metricTransformation.name")),
         )
         in heard
-    ]
-    for question, words in _QUESTIONS.items():
-        if not any(all(word in pattern for word in words) for pattern in patterns):
-            yield trail.violation("", f"raises no alarm about {question}")
+    )
 
 
 @catalogue.stack(

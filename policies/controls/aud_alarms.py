@@ -6,10 +6,21 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from controls.aud import ALARM, EVENT_RULE, EVENT_TARGET, METRIC_FILTER, SUBSCRIPTION, TOPIC, TRAIL
+from controls.aud import (
+    ALARM,
+    EVENT_RULE,
+    EVENT_TARGET,
+    METRIC_FILTER,
+    SUBSCRIPTION,
+    TOPIC,
+    TRAIL,
+    heard_patterns,
+    unheard,
+)
 from machinery.buckets import BUCKET
 from machinery.control import HIGH, LOW, MEDIUM, Catalogue, References
 from machinery.documents import Statement, statements
+from machinery.grants import ROLE
 from machinery.stack import Stack
 from machinery.subject import Node, Outcomes, Resource, Violation
 
@@ -93,26 +104,14 @@ _FURTHER: Mapping[str, tuple[str, ...]] = {
     ),
 )
 def somebody_hears_of_the_rest(trail: Resource, stack: Stack) -> Outcomes:
-    patterns = stack.once(_heard_patterns)
-    for question, words in _FURTHER.items():
-        if not any(all(word in pattern for word in words) for pattern in patterns):
-            yield trail.violation("", f"raises no alarm about {question}")
+    yield from unheard(_FURTHER, trail, stack)
 
 
-def _heard_patterns(stack: Stack) -> tuple[str, ...]:
-    """Return the patterns of the filters whose count rings an alarm that tells somebody."""
-    heard = {str(alarm.reference("metricName")) for alarm in stack.of(ALARM) if alarm.has("alarmActions")}
-    return tuple(
-        filter_.word("pattern")
-        for filter_ in stack.of(METRIC_FILTER)
-        if str(filter_.reference("metricTransformation.name")) in heard
-    )
+_DONE_AS = re.compile(r'\$\.userIdentity\.sessionContext\.sessionIssuer\.arn = "([^"]*)"')
+"""What a filter compares with the role that did something (CloudTrail User Guide, "CloudTrail userIdentity element").
 
-
-ROLE = "aws:iam/role:Role"
-
-_OF_A_ROLE = ("sessionIssuer.arn", "requestParameters.roleArn")
-"""Where an event of the trail names a role (CloudTrail User Guide, "CloudTrail userIdentity element")."""
+Who asks for the role is not enough: the console takes it on without naming its ARN.
+"""
 
 
 @catalogue.stack(
@@ -128,18 +127,13 @@ _OF_A_ROLE = ("sessionIssuer.arn", "requestParameters.roleArn")
 def somebody_hears_of_break_glass(role: Resource, stack: Stack) -> Outcomes:
     if role.switch("tags.persona") != "break-glass":
         return
-    if not any(_tells_of(pattern, str(role.reference("name"))) for pattern in stack.once(_heard_patterns)):
-        yield role.violation("", "can be used without anybody being told")
-
-
-def _tells_of(pattern: str, role_name: str) -> bool:
-    """Say whether a pattern compares the role of an event with this one; asterisks stand for anything."""
-    compared = [
-        value.rpartition("/")[2]
-        for place, value in re.findall(r'\$\.([\w.]+) = "([^"]*)"', pattern)
-        if place.endswith(_OF_A_ROLE)
+    name = str(role.reference("name"))
+    # Asterisks stand for anything; an ARN ends in a slash and the name.
+    roles = [
+        arn.rpartition("/")[2] for pattern in stack.once(heard_patterns) for arn in _DONE_AS.findall(pattern)
     ]
-    return any(fnmatchcase(role_name, value) for value in compared)
+    if not any(fnmatchcase(name, role_name) for role_name in roles):
+        yield role.violation("", "can be used without anybody being told")
 
 
 @catalogue.resource(

@@ -98,10 +98,10 @@ def defaults(*, without: str = "") -> Callable[[], object]:
 
 
 def alarm(
-    actions: list[str], metric: str = "CPUUtilization", namespace: str = "AWS/RDS"
+    actions: Sequence[pulumi.Input[str]], metric: str = "CPUUtilization", namespace: str = "AWS/RDS"
 ) -> Callable[[], object]:
     return lambda: aws.cloudwatch.MetricAlarm(
-        "alarm",
+        f"{metric}-alarm",
         comparison_operator="GreaterThanThreshold",
         evaluation_periods=1,
         metric_name=metric,
@@ -113,14 +113,18 @@ def alarm(
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:topic"
 
 
-def counted(pattern: str) -> Callable[[], object]:
+def counted(
+    pattern: str, *, name: str = "refused", actions: Sequence[str] = (TOPIC,), watched: str = "ours"
+) -> Callable[[], object]:
+    """A filter of the namespace ``ours``, and an alarm on the count of its name in the namespace ``watched``."""
+
     def program() -> None:
-        alarm([TOPIC], "refused", "ours")()
+        alarm(actions, name, watched)()
         aws.cloudwatch.LogMetricFilter(
-            "filter",
+            f"{name}-filter",
             log_group_name="g",
             pattern=pattern,
-            metric_transformation={"name": "refused", "namespace": "ours", "value": "1"},
+            metric_transformation={"name": name, "namespace": "ours", "value": "1"},
         )
 
     return program
@@ -151,26 +155,12 @@ def trail(**more: Any) -> Callable[[], object]:
     return lambda: aws.cloudtrail.Trail("trail", s3_bucket_name="b", **more)
 
 
-def asked(*, without: str = "") -> Callable[[], object]:
+def asked(*, without: str = "", watched: str = "ours") -> Callable[[], object]:
     def program() -> None:
         trail()()
         for name, pattern in QUESTIONS.items():
-            if name == without:
-                continue
-            aws.cloudwatch.LogMetricFilter(
-                f"{name}-filter",
-                log_group_name="g",
-                pattern=pattern,
-                metric_transformation={"name": name, "namespace": "ours", "value": "1"},
-            )
-            aws.cloudwatch.MetricAlarm(
-                f"{name}-alarm",
-                comparison_operator="GreaterThanThreshold",
-                evaluation_periods=1,
-                metric_name=name,
-                namespace="ours",
-                alarm_actions=[TOPIC],
-            )
+            if name != without:
+                counted(pattern, name=name, watched=watched)()
 
     return program
 
@@ -196,14 +186,7 @@ def topic(*statements: dict[str, Any], subscribed: bool = True, used: bool = Fal
         if subscribed:
             aws.sns.TopicSubscription("s", topic=made.arn, protocol="email", endpoint="a@example.org")
         if used:
-            aws.cloudwatch.MetricAlarm(
-                "alarm",
-                comparison_operator="GreaterThanThreshold",
-                evaluation_periods=1,
-                metric_name="m",
-                namespace="AWS/RDS",
-                alarm_actions=[made.arn],
-            )
+            alarm([made.arn])()
 
     return program
 
@@ -226,6 +209,7 @@ def watched_role(
     pattern: str = OF_ROLE % f"arn:aws:iam::{ACCOUNT}:role/platform-break-glass",
     persona: str = "break-glass",
     actions: Sequence[str] = (TOPIC,),
+    watched: str = "ours",
 ) -> Callable[[], object]:
     """A role of a persona, and an alarm on what a filter of this pattern counts; none where it is empty."""
 
@@ -237,22 +221,8 @@ def watched_role(
             assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
             tags={"persona": persona},
         )
-        if not pattern:
-            return
-        aws.cloudwatch.LogMetricFilter(
-            "filter",
-            log_group_name="g",
-            pattern=pattern,
-            metric_transformation={"name": "used", "namespace": "ours", "value": "1"},
-        )
-        aws.cloudwatch.MetricAlarm(
-            "alarm",
-            comparison_operator="GreaterThanThreshold",
-            evaluation_periods=1,
-            metric_name="used",
-            namespace="ours",
-            alarm_actions=list(actions),
-        )
+        if pattern:
+            counted(pattern, actions=actions, watched=watched)()
 
     return program
 
@@ -386,6 +356,12 @@ CASES = [
         for name in QUESTIONS
     ),
     Case(
+        control="AUD-16",
+        compliant=asked(),
+        violating=asked(watched="theirs"),
+        mentions="raises no alarm",
+    ),
+    Case(
         control="AUD-17",
         compliant=trail(cloud_watch_logs_group_arn="arn:g", insight_selectors=INSIGHTS),
         violating=trail(insight_selectors=INSIGHTS),
@@ -402,7 +378,10 @@ CASES = [
             {"pattern": '{ ($.eventName = "AssumeRole") }'},
             {"pattern": OF_ROLE % "*-operator"},
             {"pattern": '{ $.errorMessage = "*-break-glass" }'},
+            {"pattern": '{ $.requestParameters.roleArn = "*-break-glass" }'},
+            {"pattern": '{ $.userIdentity.sessionContext.sessionIssuer.arn != "*-break-glass" }'},
             {"actions": ()},
+            {"watched": "theirs"},
         )
     ),
     Case(
