@@ -518,3 +518,7 @@ def test_the_client_of_the_table_waits_for_no_longer_than_a_caller(monkeypatch: 
     assert config.connect_timeout <= LONGEST_WAIT_SECONDS
     assert config.read_timeout <= LONGEST_WAIT_SECONDS
     assert config.retries["total_max_attempts"] == 2
+
+
+def test_the_file_is_waited_for_no_longer_than_a_caller_waits() -> None:
+    assert ledgers._CALL_SECONDS <= LONGEST_WAIT_SECONDS
