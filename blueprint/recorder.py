@@ -23,6 +23,7 @@ from blueprint.errors import BadInput
 from blueprint.graph import PROVIDER_PREFIX, STACK_TYPE, UNKNOWN, Graph, Resource, engine_values, in_order
 
 _SETTLED_SECONDS = 60.0
+"""Nothing is asked over a network here, so what is not done by then waits for itself."""
 
 Program = Callable[[], object]
 
@@ -87,8 +88,8 @@ def _run(program: Program, recorder: _Recorder, config: dict[str, str]) -> None:
 async def _settled(program: Program) -> None:
     """Run the program, and wait for what it began.
 
-    The SDK waits too, but for one of thousands at a time, which it counts anew each time: six seconds of eight for a whole
-    platform. Where something fails, or takes longer than anything in one process should, the waiting is left to it.
+    The SDK waits too, but for one of thousands at a time, which it counts anew each time: more than half of the time of a
+    whole platform. Where something fails, or takes longer than anything in one process should, the waiting is left to it.
     """
     program()
     while begun := asyncio.all_tasks() - {asyncio.current_task()}:
